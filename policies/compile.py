@@ -1,0 +1,90 @@
+"""`compiled`: Numba's njit with a cache that is never stale.
+
+Numba notices a change of the file that a function stands in, but not of a helper that was
+inlined from another file. The cache folder is therefore named by a hash of every source of
+this project beside this package, of the versions and of the CPU: a changed helper means a
+new folder. With NUMBA_DISABLE_JIT=1 the functions stay plain Python.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import llvmlite
+import numba
+import numpy as np
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+JIT_DISABLED = bool(numba.config.DISABLE_JIT)
+_PACKAGES = ("policies", "forge1sim", "live_adapter")
+_KEPT_FOLDERS = 8
+_FLAGS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DEBUGINFO")
+
+
+def source_hash() -> str:
+    """SHA-256 over all that compiled code depends on: sources, versions, CPU, compiler flags."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent.parent
+    for package in _PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    versions = (sys.version, numba.__version__, np.__version__, llvmlite.__version__, platform.machine())
+    flags = tuple(os.environ.get(flag, "") for flag in _FLAGS)
+    digest.update(repr((versions, flags, _cpu())).encode())
+    return digest.hexdigest()
+
+
+def _cpu() -> str:
+    from llvmlite import binding  # noqa: PLC0415  (native library, loaded once needed)
+
+    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+
+
+def cache_folder() -> Path:
+    """Where compiled code is kept: FORGE1SIM_CACHE, else the user's cache folder."""
+    base = os.environ.get("FORGE1SIM_CACHE") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "forge1sim" / "compiled"
+
+
+def _use_own_cache() -> Path:
+    base = cache_folder()
+    folder = base / source_hash()[:24]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        others = sorted((p for p in base.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
+        for old in others[_KEPT_FOLDERS:]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        return folder
+    numba.config.CACHE_DIR = str(folder)
+    return folder
+
+
+if JIT_DISABLED:
+    # The keyed hash wraps around in uint64 on purpose; NumPy scalars would warn of it.
+    np.seterr(over="ignore")
+    FOLDER = None
+else:
+    FOLDER = _use_own_cache()
+
+
+def is_warm() -> bool:
+    """Whether anything was compiled and kept for exactly these sources before."""
+    return JIT_DISABLED or (FOLDER is not None and any(FOLDER.rglob("*.nbi")))
+
+
+def compiled(function: Function) -> Function:
+    """Compile `function` on first call and keep the result on disk."""
+    return cast(Function, numba.njit(cache=not JIT_DISABLED)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile without a cache entry of its own: for helpers that only compiled code calls."""
+    return cast(Function, numba.njit(function))
