@@ -30,7 +30,7 @@ def mix(word: np.uint64) -> np.uint64:
 
 @compiled
 def hashed(seed: int, purpose: int, tenant: int, number: int, attempt: int) -> np.uint64:
-    """64 random bits for this key. `seed` is any int64; the others are whole and >= -1."""
+    """64 random bits for this key. `seed` is in [0, 2**63), the others are whole and >= -1."""
     word = mix(np.uint64(seed) + _GOLDEN * np.uint64(purpose + 1))
     word = mix(word + _GOLDEN * np.uint64(tenant + 2))
     return mix(word + _GOLDEN * np.uint64(number * 64 + attempt + 65))

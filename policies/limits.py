@@ -1,0 +1,215 @@
+"""Limiters: how much of a limit is free now, when it will be, and what taking does to it.
+
+A limiter row has a `level` and a `held` amount. What may still be taken is `level - held`:
+the level mirrors what the provider has counted, `held` sets aside the worst case of attempts
+in flight. Both are whole numbers in scaled units: for token buckets a unit is 60,000,000, so
+that `rate_per_min * elapsed_us` is an exact refill whenever it is computed; elsewhere 1.
+
+window         level                          what changes it with time
+TOKEN_BUCKET   what the bucket holds          refills at `rate` per minute up to `capacity`
+PACED          the same; one oversized charge overdraws a full bucket
+FIXED          capacity less this window's    a new window starts full
+SLIDING        capacity less the log's sum    entries older than `window_us` leave
+IN_FLIGHT      capacity                       nothing: concurrency is all `held`
+ACCELERATION   allowance less this window's   the allowance grows with the window before
+"""
+
+import numpy as np
+
+from policies.compile import inlined
+
+TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = 0, 1, 2, 3, 4, 5, 6
+BUCKET_UNIT = 60_000_000
+NEVER_US = 2**62
+_LONGEST_REFILL_US = 1 << 33
+
+LIMIT = np.dtype(
+    [
+        ("level", "<i8"), ("held", "<i8"), ("stamp_us", "<i8"),     # stamp: last refill, or start of the window
+        ("capacity", "<i8"), ("rate", "<i8"),                       # in force now, after `scale_pm`
+        ("capacity_configured", "<i8"), ("rate_configured", "<i8"),
+        ("window_us", "<i8"), ("offset_us", "<i8"),
+        ("previous", "<i8"), ("used", "<i8"),                       # acceleration: use of last and this window
+        ("period_used", "<i8"),                                     # since the last scaling tick, for utilization
+        ("log_start", "<i8"), ("log_size", "<i8"), ("log_head", "<i8"), ("log_count", "<i8"), ("grid_us", "<i8"),
+        ("unit", "<i8"), ("growth_pm", "<i4"), ("scale_pm", "<i4"),
+        ("window", "u1"), ("charge", "u1"), ("dimension", "u1"), ("_pad", "u1", (5,)),
+    ]
+)  # fmt: skip
+
+LOG_ENTRY = np.dtype([("time_us", "<i8"), ("amount", "<i8")])
+
+
+@inlined
+def _forget_old_entries(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
+    limit = limits[row]
+    start, size = limit["log_start"], limit["log_size"]
+    while limit["log_count"] > 0:
+        entry = logs[start + limit["log_head"]]
+        if entry["time_us"] + limit["window_us"] > now_us:
+            return
+        limit["level"] += entry["amount"]
+        limit["log_head"] = (limit["log_head"] + 1) % size
+        limit["log_count"] -= 1
+
+
+@inlined
+def _start_window(limit, now_us):  # type: ignore[no-untyped-def]
+    """Move a fixed or acceleration limit into the window that `now_us` lies in."""
+    window_us = limit["window_us"]
+    if now_us < limit["stamp_us"] + window_us:
+        return
+    start_us = now_us - (now_us - limit["offset_us"]) % window_us
+    if limit["window"] == ACCELERATION:
+        was_last = start_us == limit["stamp_us"] + window_us
+        limit["previous"] = limit["used"] if was_last else 0
+        limit["used"] = 0
+        limit["level"] = max(limit["capacity"], limit["previous"] * limit["growth_pm"] // 1000)
+    else:
+        limit["level"] = limit["capacity"]
+    limit["stamp_us"] = start_us
+
+
+@inlined
+def bring_up(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
+    """Let time pass for one row, up to `now_us`. Exact: how often it is called changes nothing."""
+    limit = limits[row]
+    window = limit["window"]
+    if window <= PACED:
+        elapsed_us = now_us - limit["stamp_us"]
+        if elapsed_us > 0:
+            if elapsed_us > _LONGEST_REFILL_US:
+                elapsed_us = _LONGEST_REFILL_US
+            level = limit["level"] + elapsed_us * limit["rate"]
+            if level >= limit["capacity"]:
+                limit["level"] = limit["capacity"]
+                limit["stamp_us"] = now_us
+            else:
+                limit["level"] = level
+                limit["stamp_us"] += elapsed_us
+    elif window == SLIDING:
+        _forget_old_entries(limits, logs, row, now_us)
+    elif window != IN_FLIGHT:
+        _start_window(limit, now_us)
+
+
+@inlined
+def free(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
+    """Scaled units that may be taken now."""
+    bring_up(limits, logs, row, now_us)
+    return limits[row]["level"] - limits[row]["held"]
+
+
+@inlined
+def fits(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
+    """Whether `units` (not scaled) may be taken now."""
+    available = free(limits, logs, row, now_us)
+    limit = limits[row]
+    need = units * limit["unit"]
+    if need <= available:
+        return True
+    return limit["window"] == PACED and need > limit["capacity"] and available >= limit["capacity"]
+
+
+@inlined
+def may_ever_fit(limits, row, units):  # type: ignore[no-untyped-def]
+    """Whether `units` could pass an idle limiter as configured."""
+    limit = limits[row]
+    return limit["window"] == PACED or limit["window"] == ACCELERATION or units * limit["unit"] <= limit["capacity_configured"]
+
+
+@inlined
+def charge(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
+    """Count `units` now. The caller has let time pass by `fits` or `bring_up`."""
+    limit = limits[row]
+    amount = units * limit["unit"]
+    limit["period_used"] += units
+    window = limit["window"]
+    if window == IN_FLIGHT:
+        return
+    limit["level"] -= amount
+    if window == ACCELERATION:
+        limit["used"] += amount
+    elif window == SLIDING and amount > 0:
+        _remember(limits, logs, row, amount, now_us)
+
+
+@inlined
+def _remember(limits, logs, row, amount, now_us):  # type: ignore[no-untyped-def]
+    """Append to the sliding log; entries of one grid cell, or beyond its size, are joined later-dated."""
+    limit = limits[row]
+    grid_us = limit["grid_us"]
+    time_us = now_us if grid_us <= 1 else now_us + (-now_us) % grid_us
+    start, size, count = limit["log_start"], limit["log_size"], limit["log_count"]
+    if count > 0:
+        last = logs[start + (limit["log_head"] + count - 1) % size]
+        if last["time_us"] == time_us or count == size:
+            last["time_us"] = time_us
+            last["amount"] += amount
+            return
+    entry = logs[start + (limit["log_head"] + count) % size]
+    entry["time_us"] = time_us
+    entry["amount"] = amount
+    limit["log_count"] += 1
+
+
+@inlined
+def hold(limits, row, units):  # type: ignore[no-untyped-def]
+    """Set aside `units` until `release`."""
+    limits[row]["held"] += units * limits[row]["unit"]
+
+
+@inlined
+def release(limits, row, units):  # type: ignore[no-untyped-def]
+    """Give back what `hold` set aside."""
+    limits[row]["held"] -= units * limits[row]["unit"]
+
+
+@inlined
+def ready_us(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
+    """Earliest time at which `units` fit if nothing else is taken; NEVER_US if time alone will not do."""
+    if fits(limits, logs, row, units, now_us):
+        return now_us
+    limit = limits[row]
+    window = limit["window"]
+    need = units * limit["unit"]
+    if window == PACED and need > limit["capacity"]:
+        need = limit["capacity"]
+    if need + limit["held"] > limit["capacity"] and window != ACCELERATION:
+        return NEVER_US
+    missing = need + limit["held"] - limit["level"]
+    if window <= PACED:
+        rate = limit["rate"]
+        return now_us + (missing + rate - 1) // rate if rate > 0 else NEVER_US
+    if window == SLIDING:
+        return _sliding_ready_us(limits, logs, row, missing)
+    if window == IN_FLIGHT:
+        return NEVER_US
+    return limit["stamp_us"] + limit["window_us"]
+
+
+@inlined
+def _sliding_ready_us(limits, logs, row, missing):  # type: ignore[no-untyped-def]
+    limit = limits[row]
+    for step in range(limit["log_count"]):
+        entry = logs[limit["log_start"] + (limit["log_head"] + step) % limit["log_size"]]
+        missing -= entry["amount"]
+        if missing <= 0:
+            return entry["time_us"] + limit["window_us"]
+    return NEVER_US
+
+
+@inlined
+def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def]
+    """Set the share of the configured limit that is in force: what headers showed, at most all of it."""
+    bring_up(limits, logs, row, now_us)
+    limit = limits[row]
+    scale = min(scale_pm, 1000)
+    capacity = limit["capacity_configured"] * scale // 1000
+    if limit["window"] <= PACED:
+        limit["level"] = min(limit["level"], capacity)
+    else:
+        limit["level"] += capacity - limit["capacity"]
+    limit["capacity"] = capacity
+    limit["rate"] = limit["rate_configured"] * scale // 1000
+    limit["scale_pm"] = scale
