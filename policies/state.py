@@ -84,13 +84,23 @@ TENANT = np.dtype(
     [
         ("budget_nano_usd", "<i8"), ("budget_used", "<i8"), ("budget_held", "<i8"), ("budget_period", "<i8"),
         ("request_budget_nano_usd", "<i8"), ("tag", "<i8"), ("waiting", "<i8"), ("weight_milli", "<i8"),
-        ("limit_lo", "<i4"), ("limit_hi", "<i4"), ("segment_lo", "<i4"), ("quality_floor_pm", "<i2"), ("tier", "<i2"),
+        ("limit_lo", "<i4"), ("limit_hi", "<i4"), ("access", "<i4"), ("quality_floor_pm", "<i2"), ("tier", "<i2"),
     ]
 )  # fmt: skip
 
-TIER = np.dtype([("priority_milli", "<i8"), ("virtual", "<i8"), ("rank", "<i4"), ("share_pm", "<i4"), ("above_pm", "<i8")])
+TIER = np.dtype(
+    [
+        ("priority_milli", "<i8"), ("virtual", "<i8"), ("champion", "<i8"), ("above_pm", "<i8"),
+        ("rank", "<i4"), ("share_pm", "<i4"),
+    ]
+)  # fmt: skip
 
-SEGMENT = np.dtype([("head", "<i8"), ("count", "<i8"), ("place", "<i4"), ("tier", "<i2"), ("wanted", "<i2")])
+SEGMENT = np.dtype(
+    [
+        ("head", "<i8"), ("count", "<i8"), ("models", "<i8"), ("access", "<i4"), ("place", "<i4"),
+        ("tier", "<i2"), ("used", "u1"), ("_pad", "u1"), ("wanted", "<i4"),
+    ]
+)  # fmt: skip
 
 POOL = np.dtype(
     [
@@ -146,7 +156,8 @@ class State(NamedTuple):
     scores: Floats
     chain: Ints              # models to try for a wanted model
     account_deployments: Ints
-    eligible: Bytes          # (segment, deployment): contract, region, tags, model, pool
+    open: Bytes              # (access class, deployment): region, tags, models of the contract, pool
+    eligible: Bytes          # (segment, deployment): open, and of a model that its requests may use
     params: Floats
     memory: Floats
     effects: Rows
@@ -156,7 +167,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, F8, I8, I8, U1, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, F8, I8, I8, U1, U1, F8, F8, EFFECT, ROW,
 )  # fmt: skip
 
 
@@ -171,6 +182,7 @@ def open_state(block: Bytes) -> State:
         window(block, h[18], h[19], POOL), window(block, h[20], h[21], LIMIT), window(block, h[22], h[23], LIMIT),
         window(block, h[24], h[25], LOG_ENTRY), window(block, h[26], h[27], REQUEST), window(block, h[28], h[29], I8),
         window(block, h[30], h[31], I8), window(block, h[32], h[33], F8), window(block, h[34], h[35], I8),
-        window(block, h[36], h[37], I8), window(block, h[38], h[39], U1), window(block, h[40], h[41], F8),
-        window(block, h[42], h[43], F8), window(block, h[44], h[45], EFFECT), window(block, h[46], h[47], ROW),
+        window(block, h[36], h[37], I8), window(block, h[38], h[39], U1), window(block, h[40], h[41], U1),
+        window(block, h[42], h[43], F8), window(block, h[44], h[45], F8), window(block, h[46], h[47], EFFECT),
+        window(block, h[48], h[49], ROW),
     )  # fmt: skip

@@ -1,0 +1,258 @@
+"""Room on a deployment: all its limits at once, with what tiers have reserved.
+
+A deployment draws on the limits of its account and of its bucket (account x model class).
+One reserve covers them all, and one settle ends it. Reserved shares are limiters of their
+own, one per (limit, tier), that are charged alongside (docs/tiers.md).
+"""
+
+from policies.charge import charged_at_dispatch, charged_at_end, held_until_end
+from policies.compile import inlined
+from policies.limits import (
+    IN_FLIGHT,
+    PACED,
+    bring_up,
+    charge,
+    fits,
+    free,
+    hold,
+    may_ever_fit,
+    ready_us,
+    release,
+)
+from policies.log import NO_CAPACITY, NO_REASON, RESERVED, TOO_LARGE
+from policies.rows import Row
+from policies.state import NEVER_US, State
+
+# what a guaranteed share means
+NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
+
+
+@inlined
+def _range(state: State, deployment: Row, part: int) -> tuple[int, int]:
+    """Limit rows of the account (part 0) or the bucket (part 1)."""
+    if part == 0:
+        account = state.accounts[deployment["account"]]
+        return account["limit_lo"], account["limit_hi"]
+    bucket = state.buckets[deployment["bucket"]]
+    return bucket["limit_lo"], bucket["limit_hi"]
+
+
+@inlined
+def has_share(state: State, share_row: int) -> bool:
+    """Whether a tier owns any of this limit."""
+    return bool(state.shares[share_row]["capacity"] > 0)
+
+
+@inlined
+def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> bool:
+    """Whether the reservations of tiers leave room for `tier` on one limit row."""
+    mode = state.settings[0]["reservation"]
+    tiers = state.tiers.size
+    if mode == PARTITION:
+        return bool(fits(state.shares, state.logs, row * tiers + tier, units, now_us))
+    if mode == TRUNK:
+        limit = state.limits[row]
+        kept = limit["capacity"] * state.tiers[tier]["above_pm"] // 1000
+        return bool(units * limit["unit"] + kept <= limit["level"] - limit["held"])
+    if mode == CAP:
+        rank = state.tiers[tier]["rank"]
+        for other in range(tiers):
+            above = state.tiers[other]["rank"]
+            if 0 < above <= rank and not fits(state.shares, state.logs, row * tiers + other, units, now_us):
+                return False
+    return True
+
+
+@inlined
+def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> int:
+    """NO_REASON if the deployment has room for this request now, else what stands in the way.
+
+    Leaves the row of the limit that refused in `pulse.why_limit`.
+    """
+    request = state.requests[slot]
+    deployment = state.deployments[deployment_row]
+    input_tokens = request["input_tokens"]
+    reserved = state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
+                rule, input_tokens, max_output, worst_nano_usd
+            )
+            if not fits(state.limits, state.logs, row, units, now_us):
+                state.pulse[0]["why_limit"] = row
+                return NO_CAPACITY if may_ever_fit(state.limits, row, units) else TOO_LARGE
+            if reserved and not _share_fits(state, row, request["tier"], units, now_us):
+                state.pulse[0]["why_limit"] = row
+                return RESERVED
+    return NO_REASON
+
+
+@inlined
+def free_ratio(state: State, deployment: Row, now_us: int) -> float:
+    """The smallest free share among all limits of a deployment, 0 to 1; 1 where nothing is limited."""
+    least = 1.0
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            capacity = state.limits[row]["capacity"]
+            if capacity > 0:
+                ratio = free(state.limits, state.logs, row, now_us) / capacity
+                least = min(least, ratio)
+    return least
+
+
+@inlined
+def is_owed(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int, now_us: int) -> bool:
+    """Whether this request's tier is below its guaranteed share on every limit of the deployment."""
+    request = state.requests[slot]
+    tier = request["tier"]
+    if state.tiers[tier]["share_pm"] == 0 or deployment["shared"] == 0:
+        return False
+    tiers = state.tiers.size
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
+                rule, request["input_tokens"], max_output, worst_nano_usd
+            )
+            if not fits(state.shares, state.logs, row * tiers + tier, units, now_us):
+                return False
+    return True
+
+
+@inlined
+def room_at_us(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> int:
+    """Earliest time at which this request fits if nothing else is taken; NEVER_US: only an end will help."""
+    request = state.requests[slot]
+    deployment = state.deployments[deployment_row]
+    mode = state.settings[0]["reservation"]
+    reserved = mode >= PARTITION and deployment["shared"] == 1
+    latest = now_us
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
+                rule, request["input_tokens"], max_output, worst_nano_usd
+            )
+            asked = units
+            if reserved and mode == TRUNK:
+                limit = state.limits[row]
+                kept = limit["capacity"] * state.tiers[request["tier"]]["above_pm"] // 1000
+                asked += -(-kept // limit["unit"])
+            latest = max(latest, ready_us(state.limits, state.logs, row, asked, now_us))
+            if reserved and mode != TRUNK:
+                latest = max(latest, _share_ready_us(state, row, request["tier"], units, now_us))
+            if latest >= NEVER_US:
+                return NEVER_US
+    return latest
+
+
+@inlined
+def _share_ready_us(state: State, row: int, tier: int, units: int, now_us: int) -> int:
+    tiers = state.tiers.size
+    if state.settings[0]["reservation"] == PARTITION:
+        return int(ready_us(state.shares, state.logs, row * tiers + tier, units, now_us))
+    latest = now_us
+    if state.settings[0]["reservation"] == CAP:
+        rank = state.tiers[tier]["rank"]
+        for other in range(tiers):
+            above = state.tiers[other]["rank"]
+            if 0 < above <= rank:
+                latest = max(latest, ready_us(state.shares, state.logs, row * tiers + other, units, now_us))
+    return latest
+
+
+@inlined
+def _share_moves(state: State, row: int, tier: int, charged: int, held: int, now_us: int) -> None:
+    """Count a request against the share limiters of one limit row; `held` below 0 gives back."""
+    mode = state.settings[0]["reservation"]
+    tiers = state.tiers.size
+    rank = state.tiers[tier]["rank"]
+    for other in range(tiers):
+        in_group = mode == CAP and 0 < state.tiers[other]["rank"] <= rank
+        if not (in_group or (mode != CAP and other == tier)):
+            continue
+        share = row * tiers + other
+        limit = state.shares[share]
+        if limit["capacity_configured"] == 0:
+            continue
+        bring_up(state.shares, state.logs, share, now_us)
+        limit["held"] += held * limit["unit"]
+        if charged > 0:
+            charge(state.shares, state.logs, share, charged, now_us)
+            if mode != PARTITION and limit["window"] <= PACED:
+                # What was borrowed while idle is not owed back out of the guarantee.
+                limit["level"] = max(limit["level"], 0)
+
+
+@inlined
+def counts_shares(state: State, deployment: Row) -> bool:
+    """Whether share limiters are kept for this deployment."""
+    mode = state.settings[0]["reservation"]
+    return bool(mode != NONE and mode != TRUNK and deployment["shared"] == 1)
+
+
+@inlined
+def reserve(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> None:
+    """Charge and hold a request on all limits of a deployment. `why_not` has just said it fits."""
+    request = state.requests[slot]
+    deployment = state.deployments[deployment_row]
+    shared = counts_shares(state, deployment)
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            now_units = charged_at_dispatch(rule, request["input_tokens"], max_output)
+            held_units = held_until_end(rule, request["input_tokens"], max_output, worst_nano_usd)
+            if state.limits[row]["window"] == IN_FLIGHT:
+                now_units, held_units = 0, 1
+            if now_units > 0:
+                charge(state.limits, state.logs, row, now_units, now_us)
+            if held_units > 0:
+                hold(state.limits, row, held_units)
+            if shared:
+                _share_moves(state, row, request["tier"], now_units, held_units, now_us)
+
+
+@inlined
+def settle(
+    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, nano_usd: int, now_us: int
+) -> None:
+    """End what `reserve` began, once: give back what was held, charge what was really used.
+
+    An attempt that the provider did not serve has used nothing: all zeros.
+    """
+    request = state.requests[slot]
+    deployment = state.deployments[request["deployment"]]
+    shared = counts_shares(state, deployment)
+    max_output, worst_nano_usd = request["reserved_output"], request["held_nano_usd"]
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            held_units = held_until_end(rule, request["input_tokens"], max_output, worst_nano_usd)
+            used = 0
+            if state.limits[row]["window"] == IN_FLIGHT:
+                held_units = 1
+            else:
+                used = charged_at_end(rule, input_tokens, cached_tokens, output_tokens, nano_usd)
+            if held_units > 0:
+                release(state.limits, row, held_units)
+                if used > 0:
+                    bring_up(state.limits, state.logs, row, now_us)
+                    charge(state.limits, state.logs, row, used, now_us)
+            if shared and (held_units > 0 or used > 0):
+                _share_moves(state, row, request["tier"], used, -held_units, now_us)
+
+
+@inlined
+def refusal_clears_us(state: State, row: int, now_us: int) -> int:
+    """When a limit that refused will have room for the least unit; -1 if no limit is to blame."""
+    if row < 0:
+        return -1
+    at_us = ready_us(state.limits, state.logs, row, 1, now_us)
+    return -1 if at_us >= NEVER_US else at_us
