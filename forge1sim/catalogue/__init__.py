@@ -1,0 +1,16 @@
+"""Models, prices, limits and speeds of today's providers, with the evidence for each figure."""
+
+from forge1sim.catalogue.catalogue import Catalogue, Figure
+from forge1sim.catalogue.listing import catalogue_table
+from forge1sim.catalogue.load import load_catalogue, shipped_names
+from forge1sim.catalogue.tables import Grade, performance_by_complexity
+
+__all__ = [
+    "Catalogue",
+    "Figure",
+    "Grade",
+    "catalogue_table",
+    "load_catalogue",
+    "performance_by_complexity",
+    "shipped_names",
+]
