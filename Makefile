@@ -43,8 +43,10 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	@touch $@
 
 demo: setup  ## Run the quick start and write its report
-	@status=0; $(BIN)/forge1sim run scenarios/quickstart.yaml --out demo_run || status=$$?; \
-	if [ $$status -gt 1 ]; then exit $$status; fi; \
+	@rm -rf demo_run; status=0; $(BIN)/forge1sim run scenarios/quickstart.yaml --out demo_run || status=$$?; \
+	if [ $$status -gt 1 ] || [ ! -f demo_run/report.html ]; then \
+	  echo "The quick start failed (exit status $$status)." >&2; exit 2; \
+	fi; \
 	echo; \
 	if [ $$status -eq 0 ]; then echo "Every SLO held (exit status 0)."; \
 	else echo "At least one SLO was missed, as the table above says (exit status 1)."; fi; \
