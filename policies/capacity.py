@@ -90,6 +90,22 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
 
 
 @inlined
+def may_ever_hold(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int) -> bool:
+    """Whether this request could pass every limit of the deployment when nothing else is in flight."""
+    input_tokens = state.requests[slot]["input_tokens"]
+    for part in range(2):
+        lo, hi = _range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
+                rule, input_tokens, max_output, worst_nano_usd
+            )
+            if not may_ever_fit(state.limits, row, units):
+                return False
+    return True
+
+
+@inlined
 def free_ratio(state: State, deployment: Row, now_us: int) -> float:
     """The smallest free share among all limits of a deployment, 0 to 1; 1 where nothing is limited."""
     least = 1.0

@@ -52,7 +52,7 @@ ACCOUNT = np.dtype(
         ("cool_until_us", "<i8"), ("ready_us", "<i8"), ("lead_time_us", "<i8"), ("in_flight", "<i8"),
         ("limit_lo", "<i4"), ("limit_hi", "<i4"), ("pool", "<i4"), ("key", "<i4"), ("keys_left", "<i4"),
         ("dedicated_tier", "<i2"), ("state", "u1"), ("base_state", "u1"),
-        ("deployments_lo", "<i4"), ("deployments_hi", "<i4"),
+        ("deployments_lo", "<i4"), ("deployments_hi", "<i4"), ("scale_pm", "<i4"), ("_pad", "<i4"),
     ]
 )  # fmt: skip
 
@@ -63,9 +63,10 @@ BUCKET = np.dtype(
 DEPLOYMENT = np.dtype(
     [
         ("cool_until_us", "<i8"), ("wake_us", "<i8"), ("latency_us", "<i8"), ("in_flight", "<i8"),
-        ("failures", "<i8"), ("failures_since_us", "<i8"),
+        ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
         ("weight", "<f8"), ("free_ratio", "<f8"),
         ("expected_nano_usd", "<i8"), ("performance_pm", "<i8"),      # of the request being placed
+        ("surely_fits_tokens", "<i8"),                                # smaller requests fit every limit when idle
         ("model", "<i4"), ("account", "<i4"), ("bucket", "<i4"), ("shared", "<i4"),
     ]
 )  # fmt: skip

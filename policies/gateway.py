@@ -1,0 +1,349 @@
+"""The gateway: events in, effects out. A pure state machine under every clock.
+
+Each transition gets the whole state and the time, changes the state, leaves log rows and
+effects behind, and does nothing else. Drivers call transitions in the one total order of
+events (`policies.order`) and carry the effects out. A transition about a request names its
+slot and its number, so that an old timer of a slot in new use is recognised and ignored.
+"""
+
+from policies import capacity
+from policies.compile import inlined
+from policies.log import (
+    ARRIVE,
+    ATTEMPTS_SPENT,
+    BACKOFF,
+    CALLER,
+    CALLER_FAULT,
+    CANCEL,
+    CLIENT_GONE,
+    COMPLETE,
+    EXPIRE,
+    NO_REASON,
+    NOT_ELIGIBLE,
+    PREEMPTED,
+    QUEUE_FULL,
+    REFUSED,
+    REJECT,
+    RETRYING,
+    SYSTEM_FULL,
+    TENANT_LIMIT,
+)
+from policies.limits import charge, fits
+from policies.charge import charged_at_dispatch
+from policies.notes import ask, note, note_request
+from policies.placing import UNSUITED, arm_segment, dispatch, find_place, price, suited_models
+from policies.pools import drained
+from policies.preemption import add_flight, borrowed_victim, drop_flight
+from policies.queues import give_tag, peek_tag
+from policies.refusals import rest, see_limits
+from policies.routing import backoff_delay_us, performance_pm
+from policies.state import (
+    DO_ABORT,
+    DO_RETRY,
+    IN_FLIGHT,
+    NEVER_US,
+    NO_SLOT,
+    NOWHERE,
+    RESTING,
+    WAITING,
+    State,
+)
+from policies.waiting import begin_waiting, end_unserved, find_segment, finish, offer, offer_account, stop_waiting, time_out
+
+
+@inlined
+def arrive(
+    state: State, tenant: int, number: int, wanted: int, service_class: int, complexity_pm: int,
+    input_tokens: int, cached_tokens: int, max_output_tokens: int, deadline_us: int, budget_nano_usd: int,
+    now_us: int, user_policy,
+) -> int:  # type: ignore[no-untyped-def]  # fmt: skip
+    """A request comes in. Returns its slot, or NO_SLOT if it has ended already."""
+    pulse = state.pulse[0]
+    pulse["now_us"] = now_us
+    request_number = pulse["arrived"]
+    pulse["arrived"] += 1
+    own_budget = state.tenants[tenant]["request_budget_nano_usd"]
+    if own_budget > 0 and (budget_nano_usd == 0 or own_budget < budget_nano_usd):
+        budget_nano_usd = own_budget
+    note(
+        state, ARRIVE, service_class, request_number, 0, NOWHERE, tenant, wanted,
+        input_tokens | cached_tokens << 32, max_output_tokens, deadline_us, budget_nano_usd, complexity_pm,
+    )  # fmt: skip
+    slot = pulse["free_slot"]
+    if slot == NO_SLOT:
+        tier = state.tenants[tenant]["tier"]
+        note(state, REJECT, SYSTEM_FULL, request_number, 0, NOWHERE, tenant, -1, -1, 0, 0, tier, 0)
+        return NO_SLOT
+    request = state.requests[slot]
+    pulse["free_slot"] = request["next"]
+    pulse["in_system"] += 1
+    request["request"] = request_number
+    request["arrive_us"] = now_us
+    request["deadline_us"] = deadline_us
+    request["budget_nano_usd"] = budget_nano_usd
+    request["held_nano_usd"] = 0
+    request["billed_nano_usd"] = 0
+    request["tag"] = -1
+    request["tenant"] = tenant
+    request["number"] = number
+    request["deployment"] = NOWHERE
+    request["input_tokens"] = input_tokens
+    request["cached_tokens"] = cached_tokens
+    request["max_output_tokens"] = max_output_tokens
+    request["complexity_pm"] = complexity_pm
+    request["wanted"] = wanted
+    request["attempt"] = 0
+    request["tier"] = state.tenants[tenant]["tier"]
+    request["status"] = RESTING
+    request["service_class"] = service_class
+    request["why"] = NO_REASON
+    request["timer"] = 0
+    request["failed_at"] = NOWHERE
+    if not _within_tenant_limits(state, tenant, input_tokens, max_output_tokens, now_us):
+        end_unserved(state, slot, REJECT, TENANT_LIMIT, state.pulse[0]["why_limit"])
+        return NO_SLOT
+    return int(slot) if _settle_in(state, slot, now_us, user_policy) else NO_SLOT
+
+
+@inlined
+def _within_tenant_limits(state: State, tenant_row: int, input_tokens: int, max_output_tokens: int, now_us: int) -> bool:
+    """Charge the tenant's own limits, all or none; the refusing row is left in `pulse.why_limit`."""
+    tenant = state.tenants[tenant_row]
+    for row in range(tenant["limit_lo"], tenant["limit_hi"]):
+        units = charged_at_dispatch(state.limits[row]["charge"], input_tokens, max_output_tokens)
+        if not fits(state.limits, state.logs, row, units, now_us):
+            state.pulse[0]["why_limit"] = row
+            return False
+    for row in range(tenant["limit_lo"], tenant["limit_hi"]):
+        units = charged_at_dispatch(state.limits[row]["charge"], input_tokens, max_output_tokens)
+        charge(state.limits, state.logs, row, units, now_us)
+    return True
+
+
+@inlined
+def _settle_in(state: State, slot: int, now_us: int, user_policy) -> bool:  # type: ignore[no-untyped-def]
+    """Dispatch, queue or reject a request that looks for a place. False if it has ended."""
+    request = state.requests[slot]
+    pulse = state.pulse[0]
+    bits = suited_models(state, slot)
+    if bits == 0:
+        end_unserved(state, slot, REJECT, pulse["why"], -1)
+        return False
+    if pulse["waiting"] > 0:
+        peek_tag(state, slot)
+    chosen = find_place(state, slot, bits, now_us, user_policy)
+    if chosen != NOWHERE:
+        _send(state, slot, chosen, now_us)
+        return True
+    reason, limit = pulse["why"], pulse["why_limit"]
+    if reason in UNSUITED:
+        end_unserved(state, slot, REJECT, reason, limit)
+        return False
+    victim = NO_SLOT
+    if state.settings[0]["reservation"] == capacity.PREEMPT:
+        victim = borrowed_victim(state, slot, bits, now_us)
+    if victim == NO_SLOT and not state.settings[0]["queue_enabled"]:
+        end_unserved(state, slot, REJECT, reason, limit)
+        return False
+    return _queue_up(state, slot, bits, reason, limit, victim, now_us)
+
+
+@inlined
+def _send(state: State, slot: int, deployment_row: int, now_us: int) -> None:
+    dispatch(state, slot, deployment_row, 0, now_us)
+
+
+@inlined
+def _queue_up(state: State, slot: int, bits: int, reason: int, limit: int, victim: int, now_us: int) -> bool:
+    request = state.requests[slot]
+    settings = state.settings[0]
+    full = state.pulse[0]["waiting"] >= settings["max_waiting"]
+    if full or state.tenants[request["tenant"]]["waiting"] >= settings["max_waiting_per_tenant"]:
+        end_unserved(state, slot, REJECT, QUEUE_FULL, limit)
+        return False
+    segment_row = find_segment(state, slot, bits)
+    if segment_row < 0:
+        end_unserved(state, slot, REJECT, SYSTEM_FULL, limit)
+        return False
+    give_tag(state, slot)
+    begin_waiting(state, slot, segment_row, reason, limit)
+    if victim != NO_SLOT:
+        ask(state, DO_ABORT, victim, state.requests[victim]["request"], now_us)
+    elif state.segments[segment_row]["head"] == slot:
+        arm_segment(state, segment_row, now_us)
+    return True
+
+
+@inlined
+def _end_attempt(
+    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int
+) -> int:
+    """Settle an attempt on limits and budgets, once. Returns its cost in nano-USD."""
+    request = state.requests[slot]
+    deployment = state.deployments[request["deployment"]]
+    model = state.models[deployment["model"]]
+    cost = price(model, input_tokens, cached_tokens, output_tokens)
+    capacity.settle(state, slot, input_tokens, cached_tokens, output_tokens, cost, now_us)
+    tenant = state.tenants[request["tenant"]]
+    tenant["budget_held"] -= request["held_nano_usd"]
+    _book(state, request["tenant"], cost, now_us)
+    request["held_nano_usd"] = 0
+    request["billed_nano_usd"] += cost
+    deployment["in_flight"] -= 1
+    state.accounts[deployment["account"]]["in_flight"] -= 1
+    state.pulse[0]["in_flight"] -= 1
+    if state.settings[0]["reservation"] == capacity.PREEMPT:
+        drop_flight(state, slot)
+    return cost
+
+
+@inlined
+def _book(state: State, tenant_row: int, nano_usd: int, now_us: int) -> None:
+    """Add to what the tenant has spent."""
+    state.tenants[tenant_row]["budget_used"] += nano_usd
+
+
+@inlined
+def _is_current(state: State, slot: int, request_number: int, status: int) -> bool:
+    request = state.requests[slot]
+    return bool(request["request"] == request_number and request["status"] == status)
+
+
+@inlined
+def complete(
+    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, scale_pm: int,
+    now_us: int, user_policy,
+) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    """The provider answered: the request is served and ends."""
+    state.pulse[0]["now_us"] = now_us
+    request = state.requests[slot]
+    deployment_row = request["deployment"]
+    deployment = state.deployments[deployment_row]
+    cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+    taken_us = now_us - request["dispatch_us"]
+    seen = deployment["latency_us"]
+    deployment["latency_us"] = taken_us if seen == 0 else seen + (taken_us - seen) // 8
+    quality = performance_pm(state.models[deployment["model"]], request["complexity_pm"])
+    wait_us = request["dispatch_us"] - request["arrive_us"]
+    note_request(
+        state, COMPLETE, 0, slot, request["tier"], input_tokens | cached_tokens << 32, output_tokens, cost,
+        now_us - request["arrive_us"], wait_us | quality << 48,
+    )  # fmt: skip
+    finish(state, slot)
+    _after_answer(state, deployment_row, scale_pm, now_us, user_policy)
+
+
+@inlined
+def _after_answer(state: State, deployment_row: int, scale_pm: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """What every answer brings: limits seen, room for others, a drained account at rest."""
+    deployment = state.deployments[deployment_row]
+    account_row = deployment["account"]
+    changed = see_limits(state, account_row, scale_pm, now_us)
+    drained(state, account_row, now_us)
+    offer_account(state, account_row, -1 if changed else deployment["bucket"], now_us, user_policy)
+
+
+@inlined
+def refuse(
+    state: State, slot: int, refusal: int, limit_row: int, retry_after_us: int, scale_pm: int,
+    input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int, user_policy,
+) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    """The provider refused or failed an attempt: settle, let rest what it concerns, try again or end."""
+    pulse = state.pulse[0]
+    pulse["now_us"] = now_us
+    request = state.requests[slot]
+    deployment_row = request["deployment"]
+    cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+    note_request(
+        state, REFUSED, refusal, slot, limit_row, retry_after_us, 0, cost, 0, now_us - request["dispatch_us"]
+    )
+    rest(state, deployment_row, refusal, limit_row, retry_after_us, request["attempt"], request["key"], now_us)
+    request["failed_at"] = deployment_row
+    if refusal == CALLER:
+        end_unserved(state, slot, REJECT, CALLER_FAULT, -1)
+    elif request["attempt"] >= state.settings[0]["max_attempts"]:
+        end_unserved(state, slot, REJECT, ATTEMPTS_SPENT, limit_row)
+    elif now_us >= request["deadline_us"]:
+        end_unserved(state, slot, EXPIRE, RETRYING, limit_row)
+    else:
+        _back_off(state, slot, now_us)
+    _after_answer(state, deployment_row, scale_pm, now_us, user_policy)
+
+
+@inlined
+def _back_off(state: State, slot: int, now_us: int) -> None:
+    request = state.requests[slot]
+    settings = state.settings[0]
+    delay_us = backoff_delay_us(
+        settings["seed"], settings["backoff_us"], settings["backoff_max_us"],
+        request["tenant"], request["number"], request["attempt"],
+    )  # fmt: skip
+    request["status"] = RESTING
+    request["why"] = RETRYING
+    request["deployment"] = NOWHERE
+    note_request(state, BACKOFF, RETRYING, slot, -1, now_us + delay_us, 0, 0, 0, 0)
+    ask(state, DO_RETRY, slot, request["request"], now_us + delay_us)
+    time_out(state, slot)
+
+
+@inlined
+def retry(state: State, slot: int, request_number: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """The backoff of a request is over: it looks for a place again."""
+    if _is_current(state, slot, request_number, RESTING):
+        state.pulse[0]["now_us"] = now_us
+        _settle_in(state, slot, now_us, user_policy)
+
+
+@inlined
+def expire(state: State, slot: int, request_number: int, now_us: int) -> None:
+    """The deadline of a request has come: it ends if it still waits or rests."""
+    waiting = _is_current(state, slot, request_number, WAITING)
+    if waiting or _is_current(state, slot, request_number, RESTING):
+        state.pulse[0]["now_us"] = now_us
+        _leave(state, slot, waiting, EXPIRE, state.requests[slot]["why"], now_us)
+
+
+@inlined
+def _leave(state: State, slot: int, waiting: bool, kind: int, reason: int, now_us: int) -> None:
+    """End a request that is not in flight; who stood behind it may be first now."""
+    segment_row = state.requests[slot]["segment"]
+    was_first = waiting and state.segments[segment_row]["head"] == slot
+    if waiting:
+        stop_waiting(state, slot)
+    end_unserved(state, slot, kind, reason, -1)
+    if was_first:
+        arm_segment(state, segment_row, now_us)
+
+
+@inlined
+def cancel(
+    state: State, slot: int, request_number: int, input_tokens: int, cached_tokens: int, output_tokens: int,
+    reason: int, now_us: int, user_policy,
+) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    """The client is gone, or the request is taken back (PREEMPTED): it ends and is billed what was used."""
+    state.pulse[0]["now_us"] = now_us
+    if _is_current(state, slot, request_number, IN_FLIGHT):
+        request = state.requests[slot]
+        deployment_row = request["deployment"]
+        cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+        latency_us = now_us - request["arrive_us"]
+        kind = REJECT if reason == PREEMPTED else CANCEL
+        note_request(state, kind, reason, slot, -1, 1, latency_us, request["billed_nano_usd"], request["tier"], cost)
+        finish(state, slot)
+        deployment = state.deployments[deployment_row]
+        drained(state, deployment["account"], now_us)
+        offer_account(state, deployment["account"], deployment["bucket"], now_us, user_policy)
+        return
+    waiting = _is_current(state, slot, request_number, WAITING)
+    if waiting or _is_current(state, slot, request_number, RESTING):
+        _leave(state, slot, waiting, CANCEL, CLIENT_GONE, now_us)
+
+
+@inlined
+def wake(state: State, deployment_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """A deployment's timer rings: who is first in line may fit now."""
+    deployment = state.deployments[deployment_row]
+    if deployment["wake_us"] == now_us:
+        state.pulse[0]["now_us"] = now_us
+        deployment["wake_us"] = NEVER_US
+        offer(state, deployment_row, now_us, user_policy)

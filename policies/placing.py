@@ -1,0 +1,410 @@
+"""Placing: a request finds a deployment, or a deployment that frees finds a request.
+
+A new or returning request looks at the models it may use, in order, and takes the deployment
+that the routing policy picks among those with room. If none has room it waits in its segment.
+From then on it is the deployments that look: each keeps one timer for the moment at which the
+first in line could fit, and asks again whenever something in its account ends. First in line
+is who is owed a guaranteed share there, then who has the highest aged priority; inside a tier
+the fair-share tag decides. A deployment is kept for the first in line: who is behind does not
+overtake, so a large request is never starved by small ones.
+"""
+
+from policies import capacity, charge, routing
+from policies.compile import inlined
+from policies.draw import ROUTING, draw
+from policies.log import (
+    ACTIVE,
+    BEHIND_OTHERS,
+    COOLING,
+    DISPATCH,
+    NO_CAPACITY,
+    NO_REASON,
+    NOT_ELIGIBLE,
+    POLICY_WAITS,
+    REQUEST_BUDGET,
+    TENANT_BUDGET,
+    TOO_LARGE,
+)
+from policies.notes import ask, note_request
+from policies.queues import advance, remove
+from policies.rows import Row
+from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, WAITING, State
+
+MOST_OFFERS_PER_EVENT = 16
+POLICY_ASKED_AGAIN_US = 100_000
+UNSUITED = (TOO_LARGE, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET)
+
+
+@inlined
+def most_output(request: Row, model: Row) -> int:
+    """Output tokens to reserve: what was asked for, or imposed: never above what the model gives."""
+    asked = request["max_output_tokens"]
+    most = model["max_output_tokens"]
+    return int(asked) if 0 < asked < most else int(most)
+
+
+@inlined
+def price(model: Row, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
+    """Cost in nano-USD at this model's prices."""
+    return charge.cost_nano_usd(
+        model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"], model["output_nano_usd_per_1m"],
+        input_tokens, cached_tokens, output_tokens,
+    )  # fmt: skip
+
+
+@inlined
+def worst_price(model: Row, input_tokens: int, output_tokens: int) -> int:
+    """The most an attempt can cost: nothing cached (or cached, where that costs more), output full."""
+    dearest = max(model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"])
+    return charge.cost_nano_usd(dearest, dearest, model["output_nano_usd_per_1m"], input_tokens, 0, output_tokens)
+
+
+@inlined
+def unsuited(state: State, slot: int, model_row: int) -> int:
+    """NO_REASON if this model may serve the request, else why it never will."""
+    request = state.requests[slot]
+    model = state.models[model_row]
+    tenant = state.tenants[request["tenant"]]
+    if routing.performance_pm(model, request["complexity_pm"]) < tenant["quality_floor_pm"]:
+        return NOT_ELIGIBLE
+    output = most_output(request, model)
+    if request["input_tokens"] + output > model["context_tokens"]:
+        return TOO_LARGE
+    worst = worst_price(model, request["input_tokens"], output)
+    if request["budget_nano_usd"] > 0 and request["billed_nano_usd"] + worst > request["budget_nano_usd"]:
+        return REQUEST_BUDGET
+    if tenant["budget_nano_usd"] >= 0 and tenant["budget_used"] + tenant["budget_held"] + worst > tenant["budget_nano_usd"]:
+        return TENANT_BUDGET
+    return NO_REASON
+
+
+@inlined
+def resting_until_us(state: State, deployment: Row) -> int:
+    """When the latest cooldown of deployment, bucket and account ends; NEVER_US if the account is not active."""
+    account = state.accounts[deployment["account"]]
+    if account["state"] != ACTIVE:
+        return NEVER_US
+    bucket = state.buckets[deployment["bucket"]]
+    return int(max(deployment["cool_until_us"], bucket["cool_until_us"], account["cool_until_us"]))
+
+
+@inlined
+def _score(state: State, slot: int, now_us: int) -> int:
+    request = state.requests[slot]
+    waited_us = now_us - request["arrive_us"]
+    return int(
+        state.tiers[request["tier"]]["priority_milli"] * 1_000_000 + state.settings[0]["aging_milli_per_s"] * waited_us
+    )
+
+
+@inlined
+def _owed(state: State, slot: int, deployment: Row, now_us: int) -> bool:
+    mode = state.settings[0]["reservation"]
+    if mode != capacity.FLOOR and mode != capacity.PREEMPT:
+        return False
+    model = state.models[deployment["model"]]
+    output = most_output(state.requests[slot], model)
+    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    return capacity.is_owed(state, slot, deployment, output, worst, now_us)
+
+
+@inlined
+def goes_before(state: State, one: int, other: int, deployment: Row, now_us: int) -> bool:
+    """Whether request `one` is served before `other` on this deployment."""
+    first, second = state.requests[one], state.requests[other]
+    if first["tier"] == second["tier"]:
+        if first["tag"] != second["tag"]:
+            return bool(first["tag"] < second["tag"])
+        return bool(first["request"] < second["request"])
+    owed, other_owed = _owed(state, one, deployment, now_us), _owed(state, other, deployment, now_us)
+    if owed != other_owed:
+        return owed
+    score, other_score = _score(state, one, now_us), _score(state, other, now_us)
+    if score != other_score:
+        return score > other_score
+    return bool(first["request"] < second["request"])
+
+
+@inlined
+def _can_ever_take(state: State, slot: int, deployment: Row) -> bool:
+    request = state.requests[slot]
+    model = state.models[deployment["model"]]
+    output = most_output(request, model)
+    if request["input_tokens"] + output <= deployment["surely_fits_tokens"]:
+        return True
+    worst = worst_price(model, request["input_tokens"], output)
+    return capacity.may_ever_hold(state, slot, deployment, output, worst)
+
+
+@inlined
+def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
+    """Slot of the waiting request that this deployment would serve next, or NO_SLOT."""
+    count = state.pulse[0]["waiting_segments"]
+    if count == 0:
+        return NO_SLOT
+    deployment = state.deployments[deployment_row]
+    width = state.deployments.size
+    for tier in range(state.tiers.size):
+        state.tiers[tier]["champion"] = NO_SLOT
+    for place in range(count):
+        segment_row = state.waiting[place]
+        if state.eligible[segment_row * width + deployment_row] == 0:
+            continue
+        head = state.segments[segment_row]["head"]
+        if not _can_ever_take(state, head, deployment):
+            continue
+        tier = state.tiers[state.requests[head]["tier"]]
+        if tier["champion"] == NO_SLOT or goes_before(state, head, tier["champion"], deployment, now_us):
+            tier["champion"] = head
+    best = NO_SLOT
+    for tier in range(state.tiers.size):
+        champion = state.tiers[tier]["champion"]
+        if champion != NO_SLOT and (best == NO_SLOT or goes_before(state, champion, best, deployment, now_us)):
+            best = champion
+    return best
+
+
+@inlined
+def _offer_terms(state: State, slot: int, deployment_row: int, now_us: int) -> None:
+    """Fill what a routing policy may know of this candidate for this request."""
+    request = state.requests[slot]
+    deployment = state.deployments[deployment_row]
+    model = state.models[deployment["model"]]
+    expected = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000
+    deployment["expected_nano_usd"] = price(model, request["input_tokens"], 0, expected)
+    deployment["performance_pm"] = routing.performance_pm(model, request["complexity_pm"])
+    if state.settings[0]["needs_headroom"]:
+        deployment["free_ratio"] = capacity.free_ratio(state, deployment, now_us)
+
+
+@inlined
+def _pick(state: State, slot: int, count: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+    """Let the routing policy choose among the first `count` candidates."""
+    request = state.requests[slot]
+    settings = state.settings[0]
+    code = settings["routing"]
+    candidates = state.candidates[:count]
+    if code >= routing.WEIGHTED and code != routing.ROUND_ROBIN:
+        attempt = request["attempt"]
+        state.memory[routing.UNIFORM] = draw(settings["seed"], ROUTING, request["tenant"], request["number"], attempt)
+    tenant = state.tenants[request["tenant"]]
+    if code == routing.USER:
+        chosen = user_policy(request, candidates, state.deployments, tenant, state.params, state.memory, now_us)
+    else:
+        chosen = routing.choose(code, request, candidates, state.deployments, tenant, state.params, state.memory, now_us)
+    for row in candidates:
+        if row == chosen:
+            return int(chosen)
+    return NOWHERE
+
+
+@inlined
+def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int, now_us: int) -> int:
+    """Append the deployments of a model that have room now to the candidates; returns their number.
+
+    Leaves in `pulse.why` the most telling reason of those that have none.
+    """
+    request = state.requests[slot]
+    pulse = state.pulse[0]
+    model = state.models[model_row]
+    output = most_output(request, model)
+    worst = worst_price(model, request["input_tokens"], output)
+    access = state.tenants[request["tenant"]]["access"] * state.deployments.size
+    for row in range(model["deployments_lo"], model["deployments_hi"]):
+        deployment = state.deployments[row]
+        if state.open[access + row] == 0 or (deployment["shared"] == 0) != dedicated:
+            continue
+        if resting_until_us(state, deployment) > now_us:
+            if pulse["why"] != NO_CAPACITY:
+                pulse["why"] = COOLING
+            continue
+        reason = capacity.why_not(state, slot, row, output, worst, now_us)
+        if reason != NO_REASON:
+            if pulse["why"] in UNSUITED or reason not in UNSUITED:
+                pulse["why"] = reason
+            continue
+        if pulse["waiting"] > 0:
+            other = first_in_line(state, row, now_us)
+            if other != NO_SLOT and goes_before(state, other, slot, deployment, now_us):
+                pulse["why"] = BEHIND_OTHERS
+                continue
+        _offer_terms(state, slot, row, now_us)
+        state.candidates[count] = row
+        count += 1
+    return count
+
+
+@inlined
+def _without_last_failure(state: State, slot: int, count: int) -> int:
+    """Drop the deployment that failed this request last, if there is another candidate."""
+    failed_at = state.requests[slot]["failed_at"]
+    if failed_at == NOWHERE or count < 2:
+        return count
+    kept = 0
+    for place in range(count):
+        row = state.candidates[place]
+        if row != failed_at:
+            state.candidates[kept] = row
+            kept += 1
+    return kept
+
+
+@inlined
+def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+    """Place the request with this model: dedicated deployments first, then shared ones."""
+    for shared in range(2):
+        count = _gather(state, slot, model_row, shared == 0, 0, now_us)
+        count = _without_last_failure(state, slot, count)
+        if count > 0:
+            chosen = _pick(state, slot, count, now_us, user_policy)
+            if chosen != NOWHERE:
+                return chosen
+            state.pulse[0]["why"] = POLICY_WAITS
+    return NOWHERE
+
+
+@inlined
+def suited_models(state: State, slot: int) -> int:
+    """Bits of the models that may serve this request; leaves why not in `pulse.why` if none."""
+    request = state.requests[slot]
+    bits = 0
+    lo, hi = chain_of(state, request["wanted"])
+    for place in range(lo, hi):
+        row = state.chain[place]
+        reason = unsuited(state, slot, row)
+        if reason == NO_REASON:
+            bits |= 1 << row
+        else:
+            state.pulse[0]["why"] = reason
+    return bits
+
+
+@inlined
+def chain_of(state: State, wanted: int) -> tuple[int, int]:
+    """Where the models to try stand in `chain`: for AUTO all of them, else the one wanted and its fallbacks."""
+    if wanted < 0:
+        return 0, state.models.size
+    model = state.models[wanted]
+    hi = model["chain_hi"] if state.settings[0]["fallback_models"] else model["chain_lo"] + 1
+    return model["chain_lo"], hi
+
+
+@inlined
+def find_place(state: State, slot: int, bits: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+    """The deployment that takes this request now, or NOWHERE with the reason in `pulse.why`."""
+    request = state.requests[slot]
+    settings = state.settings[0]
+    state.pulse[0]["why"] = NOT_ELIGIBLE
+    state.pulse[0]["why_limit"] = -1
+    lo, hi = chain_of(state, request["wanted"])
+    if request["wanted"] >= 0:
+        for place in range(lo, hi):
+            row = state.chain[place]
+            if bits >> row & 1:
+                chosen = _try_model(state, slot, row, now_us, user_policy)
+                if chosen != NOWHERE:
+                    return chosen
+        return NOWHERE
+    if settings["model_choice"] == routing.ANY_MODEL:
+        return _among_all(state, slot, bits, now_us, user_policy)
+    return _by_score(state, slot, bits, now_us, user_policy)
+
+
+@inlined
+def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+    for shared in range(2):
+        count = 0
+        for row in range(state.models.size):
+            if bits >> row & 1:
+                count = _gather(state, slot, row, shared == 0, count, now_us)
+        count = _without_last_failure(state, slot, count)
+        if count > 0:
+            chosen = _pick(state, slot, count, now_us, user_policy)
+            if chosen != NOWHERE:
+                return chosen
+            state.pulse[0]["why"] = POLICY_WAITS
+    return NOWHERE
+
+
+@inlined
+def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+    """Model by model, the best score first; the next best where the best has no room."""
+    request = state.requests[slot]
+    settings = state.settings[0]
+    for row in range(state.models.size):
+        if bits >> row & 1:
+            model = state.models[row]
+            performance = routing.performance_pm(model, request["complexity_pm"])
+            output = most_output(request, model) * settings["output_prediction_pm"] // 1000
+            cost = price(model, request["input_tokens"], 0, output)
+            state.scores[row] = routing.model_score(settings["model_choice"], performance, cost)
+    left = bits
+    while left != 0:
+        best = -1
+        for row in range(state.models.size):
+            if left >> row & 1 and (best < 0 or state.scores[row] > state.scores[best]):
+                best = row
+        chosen = _try_model(state, slot, best, now_us, user_policy)
+        if chosen != NOWHERE:
+            return chosen
+        left &= ~(1 << best)
+    return NOWHERE
+
+
+@inlined
+def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_us: int) -> None:
+    """Reserve on every limit and budget, and ask the driver to send the request."""
+    request = state.requests[slot]
+    deployment = state.deployments[deployment_row]
+    model = state.models[deployment["model"]]
+    output = most_output(request, model)
+    worst = worst_price(model, request["input_tokens"], output)
+    capacity.reserve(state, slot, deployment_row, output, worst, now_us)
+    request["deployment"] = deployment_row
+    request["reserved_output"] = output
+    request["held_nano_usd"] = worst
+    request["attempt"] += 1
+    request["status"] = IN_FLIGHT
+    request["dispatch_us"] = now_us
+    request["key"] = state.accounts[deployment["account"]]["key"]
+    state.tenants[request["tenant"]]["budget_held"] += worst
+    deployment["in_flight"] += 1
+    state.accounts[deployment["account"]]["in_flight"] += 1
+    state.pulse[0]["in_flight"] += 1
+    note_request(
+        state, DISPATCH, was_queued, slot, request["tier"],
+        worst, request["input_tokens"] + output, now_us - request["arrive_us"], 0, 0,
+    )  # fmt: skip
+    ask(state, DO_DISPATCH, slot, request["request"], now_us)
+
+
+@inlined
+def arm(state: State, deployment_row: int, now_us: int) -> None:
+    """Set the deployment's timer to when the first in line could fit, unless it is set earlier."""
+    deployment = state.deployments[deployment_row]
+    slot = first_in_line(state, deployment_row, now_us)
+    if slot == NO_SLOT:
+        return
+    at_us = resting_until_us(state, deployment)
+    if at_us >= NEVER_US:
+        return
+    at_us = max(at_us, now_us)
+    model = state.models[deployment["model"]]
+    output = most_output(state.requests[slot], model)
+    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    room_us = capacity.room_at_us(state, slot, deployment_row, output, worst, now_us)
+    at_us = max(at_us, room_us)
+    if at_us < deployment["wake_us"]:
+        deployment["wake_us"] = at_us
+        ask(state, DO_WAKE, deployment_row, -1, at_us)
+
+
+@inlined
+def arm_segment(state: State, segment_row: int, now_us: int) -> None:
+    """Set the timers of all deployments that serve a segment, after its first in line changed."""
+    if state.pulse[0]["waiting"] == 0:
+        return
+    width = state.deployments.size
+    for row in range(width):
+        if state.eligible[segment_row * width + row] and state.deployments[row]["wake_us"] > now_us:
+            arm(state, row, now_us)

@@ -1,0 +1,153 @@
+"""Refusals: each class has its own scope and its own rest; a later one never shortens it.
+
+class         who rests               for how long
+throttle      bucket, or the account if its own limit refused    retry-after, else `throttle_s`
+acceleration  the same                retry-after, at least `acceleration_s`
+daily quota   the same                retry-after, else until the quota's window ends
+money         account                 retry-after, at least `money_s`
+overload      deployment              retry-after, at least `overload_s`
+failed,       deployment, after `failures_to_cool` within `failure_window_s`;
+timeout       only a request's first attempt counts, so one bad request cools nothing for all
+caller        nobody
+credential    the key: a standby key takes over at once, without one the account is out
+
+All models of an account x class share limits, so they rest together: trying the other keys or
+siblings of a bucket that refuses only spreads the pressure.
+"""
+
+from policies.compile import inlined
+from policies.limits import rescale
+from policies.log import (
+    ACCELERATION,
+    ACTIVE,
+    CONTROL,
+    COOL,
+    CREDENTIAL,
+    DAILY_QUOTA,
+    DRAINING,
+    FAILED,
+    LIMIT_CHANGED,
+    MONEY,
+    NO_KEYS,
+    OVERLOAD,
+    SCOPE_ACCOUNT,
+    SCOPE_BUCKET,
+    SCOPE_DEPLOYMENT,
+    THROTTLE,
+    TIMEOUT,
+)
+from policies.log import ACCOUNT as ACCOUNT_ROW
+from policies.notes import note
+from policies.rows import Row
+from policies.state import State
+
+UNKNOWN_QUOTA_REST_US = 3_600_000_000
+
+
+@inlined
+def _cool(state: State, scope: int, row: int, target: Row, until_us: int, refusal: int, deployment: int) -> None:
+    if until_us > target["cool_until_us"]:
+        target["cool_until_us"] = until_us
+        note(state, COOL, scope, -1, 0, deployment, -1, -1, row, until_us, refusal, 0, 0)
+
+
+@inlined
+def _cool_limited(state: State, deployment_row: int, limit_row: int, until_us: int, refusal: int) -> None:
+    """Rest whoever the refusing limit belongs to: the account as a whole, else the bucket."""
+    deployment = state.deployments[deployment_row]
+    account = state.accounts[deployment["account"]]
+    if account["limit_lo"] <= limit_row < account["limit_hi"]:
+        _cool(state, SCOPE_ACCOUNT, deployment["account"], account, until_us, refusal, deployment_row)
+    else:
+        bucket = state.buckets[deployment["bucket"]]
+        _cool(state, SCOPE_BUCKET, deployment["bucket"], bucket, until_us, refusal, deployment_row)
+
+
+@inlined
+def _count_failure(state: State, deployment_row: int, refusal: int, now_us: int) -> None:
+    settings = state.settings[0]
+    deployment = state.deployments[deployment_row]
+    if now_us - deployment["failures_since_us"] > settings["failure_window_us"]:
+        deployment["failures_since_us"] = now_us
+        deployment["failures"] = 0
+    deployment["failures"] += 1
+    if deployment["failures"] >= settings["failures_to_cool"]:
+        deployment["failures"] = 0
+        until_us = now_us + settings["cooldown_us"]
+        _cool(state, SCOPE_DEPLOYMENT, deployment_row, deployment, until_us, refusal, deployment_row)
+
+
+@inlined
+def _lose_key(state: State, account_row: int, key: int, now_us: int) -> None:
+    """Retire the key that was refused, once, and let the next one take over."""
+    account = state.accounts[account_row]
+    if key != account["key"]:
+        return
+    account["key"] += 1
+    account["keys_left"] -= 1
+    if account["keys_left"] <= 0 and (account["state"] == ACTIVE or account["state"] == DRAINING):
+        account["state"] = NO_KEYS
+    note(state, ACCOUNT_ROW, account["state"], -1, 0, -1, -1, -1, account_row, now_us, 0, account["key"], 0)
+
+
+@inlined
+def rest(
+    state: State, deployment_row: int, refusal: int, limit_row: int, retry_after_us: int, attempt: int, key: int, now_us: int
+) -> None:
+    """Let rest what this refusal concerns, for as long as its class asks."""
+    settings = state.settings[0]
+    deployment = state.deployments[deployment_row]
+    if refusal == THROTTLE:
+        wait_us = retry_after_us if retry_after_us > 0 else settings["throttle_us"]
+        _cool_limited(state, deployment_row, limit_row, now_us + wait_us, refusal)
+    elif refusal == ACCELERATION:
+        _cool_limited(state, deployment_row, limit_row, now_us + max(retry_after_us, settings["acceleration_us"]), refusal)
+    elif refusal == DAILY_QUOTA:
+        wait_us = retry_after_us if retry_after_us > 0 else UNKNOWN_QUOTA_REST_US
+        _cool_limited(state, deployment_row, limit_row, now_us + wait_us, refusal)
+    elif refusal == MONEY:
+        account = state.accounts[deployment["account"]]
+        until_us = now_us + max(retry_after_us, settings["money_us"])
+        _cool(state, SCOPE_ACCOUNT, deployment["account"], account, until_us, refusal, deployment_row)
+    elif refusal == OVERLOAD:
+        until_us = now_us + max(retry_after_us, settings["overload_us"])
+        _cool(state, SCOPE_DEPLOYMENT, deployment_row, deployment, until_us, refusal, deployment_row)
+    elif refusal == FAILED or refusal == TIMEOUT:
+        if attempt == 1:
+            _count_failure(state, deployment_row, refusal, now_us)
+    elif refusal == CREDENTIAL:
+        _lose_key(state, deployment["account"], key, now_us)
+
+
+@inlined
+def _rescale_range(state: State, lo: int, hi: int, scale_pm: int, now_us: int) -> None:
+    tiers = state.tiers.size
+    for row in range(lo, hi):
+        rescale(state.limits, state.logs, row, scale_pm, now_us)
+        for tier in range(tiers):
+            rescale(state.shares, state.logs, row * tiers + tier, scale_pm, now_us)
+
+
+@inlined
+def see_limits(state: State, account_row: int, scale_pm: int, now_us: int) -> bool:
+    """Take over what rate-limit headers show: the lower of configured and observed holds.
+
+    `scale_pm` is the observed share of the account's configured limits, per mille. Returns
+    whether anything changed.
+    """
+    account = state.accounts[account_row]
+    scale = min(scale_pm, 1000)
+    if scale == account["scale_pm"]:
+        return False
+    account["scale_pm"] = scale
+    _rescale_range(state, account["limit_lo"], account["limit_hi"], scale, now_us)
+    last_bucket = -1
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        row = state.deployments[state.account_deployments[place]]["bucket"]
+        if row > last_bucket:
+            # An account's deployments are listed bucket by bucket.
+            bucket = state.buckets[row]
+            _rescale_range(state, bucket["limit_lo"], bucket["limit_hi"], scale, now_us)
+            last_bucket = row
+    note(state, CONTROL, LIMIT_CHANGED, -1, 0, -1, -1, -1, account_row, scale, 0, 0, 0)
+    return True

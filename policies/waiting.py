@@ -1,0 +1,162 @@
+"""Waiting: into the queue, out of it, and what a deployment does when it has room again."""
+
+from policies import capacity
+from policies.compile import inlined
+from policies.log import EXPIRE, NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
+from policies.notes import ask, note_request
+from policies.placing import (
+    MOST_OFFERS_PER_EVENT,
+    POLICY_ASKED_AGAIN_US,
+    _offer_terms,
+    _pick,
+    arm,
+    arm_segment,
+    dispatch,
+    first_in_line,
+    most_output,
+    resting_until_us,
+    unsuited,
+    worst_price,
+)
+from policies.queues import advance, push, remove
+from policies.state import DO_EXPIRE, DO_WAKE, FREE, NEVER_US, NO_SLOT, NOWHERE, WAITING, State
+
+
+@inlined
+def find_segment(state: State, slot: int, bits: int) -> int:
+    """The segment of requests with the same access, wanted model and suited models; made if new. -1: no row left.
+
+    Open addressing by a hash of the three. Rows are never given back: their number is bounded
+    by the kinds of request there are.
+    """
+    request = state.requests[slot]
+    access = state.tenants[request["tenant"]]["access"]
+    size = state.segments.size
+    place = (access * 1_000_003 + (request["wanted"] + 1) * 8_191 + bits % 2_147_483_647) % size
+    for _ in range(size):
+        segment = state.segments[place]
+        if segment["used"] == 0:
+            segment["used"] = 1
+            segment["access"], segment["wanted"], segment["models"] = access, request["wanted"], bits
+            segment["tier"] = request["tier"]
+            segment["head"], segment["count"] = NO_SLOT, 0
+            width = state.deployments.size
+            for row in range(width):
+                suited = bits >> state.deployments[row]["model"] & 1
+                state.eligible[place * width + row] = suited * state.open[access * width + row]
+            return int(place)
+        if segment["access"] == access and segment["wanted"] == request["wanted"] and segment["models"] == bits:
+            return int(place)
+        place = (place + 1) % size
+    return -1
+
+
+@inlined
+def begin_waiting(state: State, slot: int, segment_row: int, reason: int, limit: int) -> None:
+    """Put a request, which has its fair-share tag, into its segment's queue."""
+    request = state.requests[slot]
+    request["segment"] = segment_row
+    request["status"] = WAITING
+    request["why"] = reason
+    request["deployment"] = NOWHERE
+    push(state, segment_row, slot)
+    note_request(state, QUEUE, reason, slot, limit, segment_row, state.pulse[0]["waiting"], 0, 0, 0)
+    time_out(state, slot)
+
+
+@inlined
+def time_out(state: State, slot: int) -> None:
+    """Ask once per request to be called at its deadline."""
+    request = state.requests[slot]
+    if request["timer"] == 0 and request["deadline_us"] < NEVER_US:
+        request["timer"] = 1
+        ask(state, DO_EXPIRE, slot, request["request"], request["deadline_us"])
+
+
+@inlined
+def stop_waiting(state: State, slot: int) -> None:
+    """Take a request out of its queue."""
+    remove(state, state.requests[slot]["segment"], slot)
+
+
+@inlined
+def finish(state: State, slot: int) -> None:
+    """Give the slot of an ended request back."""
+    pulse = state.pulse[0]
+    state.requests[slot]["status"] = FREE
+    state.requests[slot]["next"] = pulse["free_slot"]
+    pulse["free_slot"] = slot
+    pulse["in_system"] -= 1
+
+
+@inlined
+def end_unserved(state: State, slot: int, kind: int, reason: int, limit: int) -> None:
+    """Write the last row of a request that is rejected or expires, and forget it."""
+    request = state.requests[slot]
+    now_us = state.pulse[0]["now_us"]
+    clears_us = capacity.refusal_clears_us(state, limit, now_us)
+    latency_us = now_us - request["arrive_us"]
+    note_request(state, kind, reason, slot, limit, clears_us, latency_us, request["billed_nano_usd"], request["tier"], 0)
+    finish(state, slot)
+
+
+@inlined
+def expire(state: State, slot: int) -> None:
+    """End a waiting or resting request whose deadline has come."""
+    end_unserved(state, slot, EXPIRE, state.requests[slot]["why"], -1)
+
+
+@inlined
+def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """Serve who is first in line on a deployment while it has room, then set its timer."""
+    deployment = state.deployments[deployment_row]
+    model = state.models[deployment["model"]]
+    left = 0
+    while state.pulse[0]["waiting"] > 0 and resting_until_us(state, deployment) <= now_us:
+        slot = first_in_line(state, deployment_row, now_us)
+        if slot == NO_SLOT:
+            return
+        if left == MOST_OFFERS_PER_EVENT:
+            deployment["wake_us"] = now_us
+            ask(state, DO_WAKE, deployment_row, -1, now_us)
+            return
+        left += 1
+        request = state.requests[slot]
+        segment_row = request["segment"]
+        if unsuited(state, slot, deployment["model"]) == TENANT_BUDGET:
+            stop_waiting(state, slot)
+            end_unserved(state, slot, REJECT, TENANT_BUDGET, -1)
+            arm_segment(state, segment_row, now_us)
+            continue
+        output = most_output(request, model)
+        worst = worst_price(model, request["input_tokens"], output)
+        if capacity.why_not(state, slot, deployment_row, output, worst, now_us) != NO_REASON:
+            break
+        _offer_terms(state, slot, deployment_row, now_us)
+        state.candidates[0] = deployment_row
+        if _pick(state, slot, 1, now_us, user_policy) == NOWHERE:
+            request["why"] = POLICY_WAITS
+            deployment["wake_us"] = now_us + POLICY_ASKED_AGAIN_US
+            ask(state, DO_WAKE, deployment_row, -1, deployment["wake_us"])
+            return
+        advance(state, slot)
+        stop_waiting(state, slot)
+        dispatch(state, slot, deployment_row, 1, now_us)
+        arm_segment(state, segment_row, now_us)
+    arm(state, deployment_row, now_us)
+
+
+@inlined
+def offer_account(state: State, account_row: int, bucket_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """Offer room that came free to all deployments it may help.
+
+    Those of the bucket, or of the whole account where the account has limits of its own.
+    """
+    if state.pulse[0]["waiting"] == 0:
+        return
+    account = state.accounts[account_row]
+    whole = account["limit_hi"] > account["limit_lo"]
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        row = state.account_deployments[place]
+        if whole or state.deployments[row]["bucket"] == bucket_row:
+            offer(state, row, now_us, user_policy)
