@@ -1,0 +1,1 @@
+"""Scenario files: read, merged, checked, resolved against the catalogue, hashed."""
