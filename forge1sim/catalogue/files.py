@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,7 @@ from forge1sim.errors import CatalogueError
 GZIP_MAGIC = b"\x1f\x8b"
 MIB = 1024 * 1024
 MAX_YAML_VALUES = 200_000
+MAX_YAML_DEPTH = 64
 
 
 def read_bounded(path: Path, limit_bytes: int) -> bytes:
@@ -42,12 +44,13 @@ def read_yaml_mapping(path: Path, limit_bytes: int) -> dict[str, Any]:
 
     Raises:
         CatalogueError: not YAML (with the line), something other than a mapping of names, or
-            aliases that unfold to more than `MAX_YAML_VALUES` values.
+            nested or unfolding (by aliases) beyond `MAX_YAML_DEPTH` and `MAX_YAML_VALUES`.
     """
     import yaml  # noqa: PLC0415  keeps the start of the command line fast
 
     text = read_bounded(path, limit_bytes)
     try:
+        _check_nesting(path, yaml.parse(text, Loader=_bounded_loader()))
         data = yaml.load(text, Loader=_bounded_loader())  # noqa: S506  it derives from the safe one
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
@@ -56,9 +59,20 @@ def read_yaml_mapping(path: Path, limit_bytes: int) -> dict[str, Any]:
         raise CatalogueError(f"{path}: not valid YAML ({_first_line(error)})") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise CatalogueError(f"{path}: holds a {type(data).__name__}; expected a mapping of names to values")
-    if _values_at_least(data, MAX_YAML_VALUES):
-        raise CatalogueError(f"{path}: holds more than {MAX_YAML_VALUES} values once its aliases are unfolded")
+    _check_unfolded(path, data)
     return data
+
+
+def _check_nesting(path: Path, events: Iterable[Any]) -> None:
+    """Refuse deep nesting before the document is built: building recurses in C and would crash."""
+    depth = 0
+    for event in events:
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent")
+        depth -= kind.endswith("EndEvent")
+        if depth > MAX_YAML_DEPTH:
+            line = event.start_mark.line + 1
+            raise CatalogueError(f"{path}, line {line}: not valid here (nested more than {MAX_YAML_DEPTH} deep)")
 
 
 @cache
@@ -80,17 +94,18 @@ def _bounded_loader() -> Any:
     return BoundedLoader
 
 
-def _values_at_least(data: object, bound: int) -> bool:
-    """Whether a walk through the data, aliases followed each time, meets this many values."""
-    waiting, met = [data], 0
-    while waiting and met < bound:
-        value = waiting.pop()
+def _check_unfolded(path: Path, data: object) -> None:
+    """Refuse what is small on disk and huge or endless once its aliases are followed."""
+    waiting, met = [(data, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
         met += 1
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-    return met >= bound
+        if met > MAX_YAML_VALUES or depth > MAX_YAML_DEPTH:
+            raise CatalogueError(
+                f"{path}: its aliases unfold to more than {MAX_YAML_VALUES} values or {MAX_YAML_DEPTH} levels"
+            )
+        below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        waiting.extend((item, depth + 1) for item in below)
 
 
 def _first_line(error: Exception) -> str:
