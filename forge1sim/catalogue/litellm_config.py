@@ -62,6 +62,7 @@ def import_litellm_config(path: str | Path, catalogue: Catalogue | None = None) 
         "catalogue": catalogue.name,
         "models": models,
         "accounts": accounts,
+        "providers": _new_providers(accounts, catalogue),
         "policies": settings.policies,
     }
     return ImportedScenario(scenario=scenario, notes=notes.lines())
@@ -188,6 +189,12 @@ def _accounts(
             " that are really one"
         )
     return accounts
+
+
+def _new_providers(accounts: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Providers (cloud routes, own servers) that the catalogue does not have."""
+    names = dict.fromkeys(account["provider"] for account in accounts)
+    return [{"name": name} for name in names if name not in catalogue.providers]
 
 
 def _account_limits(

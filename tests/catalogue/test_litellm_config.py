@@ -6,6 +6,7 @@ import pytest
 
 from forge1sim.catalogue import import_litellm_config, load_catalogue
 from forge1sim.errors import CatalogueError
+from forge1sim.scenario.load import load_scenario
 from policies.bundle import PolicyBundle
 from policies.schema import Account, Model, Platform, TenantGroup
 
@@ -106,6 +107,23 @@ def test_the_fragment_is_a_valid_part_of_a_scenario(full):
         assert set(model.fallbacks) < names
     PolicyBundle.model_validate(full.scenario["policies"])
     assert full.scenario["catalogue"] == "current"
+    assert [provider["name"] for provider in full.scenario["providers"]] == ["azure", "bedrock", "hosted_vllm"]
+
+
+def test_with_tenants_added_it_loads_as_a_scenario(tmp_path):
+    text = deployments(
+        ("smart", {"model": "openai/gpt-5.4", "api_key": "os.environ/A", "rpm": 100, "tpm": 100_000}),
+        ("smart", {"model": "openai/gpt-5.4", "api_key": "os.environ/B", "rpm": 300}),
+        ("writer", {"model": "claude-opus-4-8", "itpm": 5_000, "otpm": 900}),
+        router_settings={"fallbacks": [{"smart": ["writer"]}], "cooldown_time": 10, "num_retries": 2},
+    )
+    fragment = load(tmp_path, text).scenario
+    path = tmp_path / "scenario.yaml"
+    path.write_text(json.dumps({**fragment, "tenants": [{"name": "client", "count": 3}]}))
+    platform = load_scenario(path).platform
+    assert [account.name for account in platform.accounts] == ["openai-1", "openai-2", "anthropic-1"]
+    assert [account.weight for account in platform.accounts] == [1, 1, 1], "the last states no rpm to weigh by"
+    assert [model.fallbacks for model in platform.models] == [("writer",), ()]
 
 
 def test_a_group_is_one_model_served_by_all_its_accounts(full):
