@@ -134,6 +134,8 @@ def tenant_findings(
     """Tenants that name unknown models or that no deployment may serve, contradictory budgets, too many of them."""
     names = [model_name(item) for item in scenario.models]
     reasons: dict[object, str] = {}
+    overflow = scenario.policies.reservation.dedicated_overflow
+    confined = {tier.name for tier in scenario.policies.tiers if tier.dedicated_keys and not overflow}
     for row, group in enumerate(groups):
         for position, name in enumerate(group.models):
             yield from unknown(("tenants", row, "models", position), name, names, "model")
@@ -147,7 +149,7 @@ def tenant_findings(
         needs = (group.tier, group.regions, group.tags, group.models)
         if group.tier is not None and set(group.models) <= set(names) and len(models) == len(names):
             if needs not in reasons:
-                reasons[needs] = _why_unserved(group, accounts, models)
+                reasons[needs] = _why_unserved(group, accounts, models, group.tier in confined)
             if reasons[needs]:
                 yield ("tenants", row), f"({group.name}) may use no deployment: {reasons[needs]}"
     tenants = sum(group.count for group in groups)
@@ -155,9 +157,14 @@ def tenant_findings(
         yield ("tenants",), f"are {tenants:,} in all, at most {MAX_TENANTS:,}"
 
 
-def _why_unserved(group: ScenarioTenants, accounts: tuple[Account, ...], models: dict[int, Model]) -> str:
+def _why_unserved(
+    group: ScenarioTenants, accounts: tuple[Account, ...], models: dict[int, Model], only_dedicated: bool
+) -> str:
     """Why no account may serve these tenants; empty if one may."""
     open_to = [account for account in accounts if account.dedicated_to in (None, group.tier)]
+    dedicated = [account for account in accounts if account.dedicated_to == group.tier]
+    if only_dedicated and dedicated:
+        open_to = dedicated
     if not open_to:
         return f"every account is dedicated to another tier than {group.tier}"
     if group.models:

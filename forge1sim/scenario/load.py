@@ -116,7 +116,10 @@ class LoadedScenario:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over all that decides the results: contents of data files too, but no name, description or folder."""
+        """SHA-256 over all that decides the results but our own code.
+
+        Contents of data files and user policies count; name, description and folder do not.
+        """
         return hashlib.sha256(self.resolved_json().encode()).hexdigest()
 
     def resolved_json(self) -> str:
@@ -125,7 +128,7 @@ class LoadedScenario:
             "platform": self.platform.model_dump(mode="json"),
             "demand": [group.demand.model_dump(mode="json") if group.demand else None for group in self.groups],
             "data": {name: _sha256_of(path) for name, path in sorted(self.data_files.items())},
-            "bundle": self.bundle_hash,
+            "user_policies": {name: _sha256_of(path) for name, path in sorted(self.user_policies.items())},
         } | self.scenario.model_dump(
             mode="json",
             include={"schema_version", "workload", "policies", "slos", "seed", "start", "horizon_s", "drain_s"},

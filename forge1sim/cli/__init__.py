@@ -1,0 +1,1 @@
+"""The command line: one composition root, subcommands found by entry points."""

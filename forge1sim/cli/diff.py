@@ -1,0 +1,97 @@
+"""`forge1sim diff A B`: what differs between two scenarios, or between two runs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forge1sim.cli.loading import load
+from forge1sim.cli.output import (
+    DataFolderOption,
+    JsonOption,
+    NoColorOption,
+    PolicyFolderOption,
+    QuietOption,
+    hint,
+    print_json,
+    print_table,
+)
+from forge1sim.cli.result_folder import MARK
+from forge1sim.errors import RunError
+
+MAX_SUMMARY_BYTES = 256 * 1024 * 1024
+_ABSENT = object()
+_NOT_COMPARED = ("seconds",)       # wall clock, never twice the same
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A scenario file or a run folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another of the same sort.")],
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    no_color: NoColorOption = False,
+) -> None:
+    """Show what differs between two scenarios (catalogue figures included) or two run folders."""
+    if a.is_dir() != b.is_dir():
+        raise RunError(f"{a} and {b}: one is a run folder and the other is not; compare two of the same sort")
+    if a.is_dir():
+        inputs = differences(_read_json(a / "scenario.json"), _read_json(b / "scenario.json"))
+        results = differences(_read_json(a / MARK), _read_json(b / MARK))
+    else:
+        loaded = [load(path, policy_folders=policy_folders, data_folders=data_folders) for path in (a, b)]
+        one, other = (json.loads(scenario.resolved_json()) for scenario in loaded)
+        inputs, results = differences(one, other), []
+    if as_json:
+        print_json({"a": str(a), "b": str(b), "inputs": inputs, "results": results})
+    else:
+        for title, found in (("inputs", inputs), ("results", results)):
+            rows = [(row["field"], row["a"], row["b"], _change(row["a"], row["b"])) for row in found]
+            if rows:
+                print_table((title, "A", "B", "change"), rows, no_color=no_color)
+        if not inputs and not results:
+            print("no differences")
+    if not a.is_dir():
+        hint(f"Next: forge1sim run {a} --out runs/a && forge1sim run {b} --out runs/b && forge1sim diff runs/a runs/b", quiet=quiet)
+
+
+def differences(a: Any, b: Any) -> list[dict[str, Any]]:
+    """Fields that differ: their dotted path and both values; null where a side has none."""
+    one, other = dict(_leaves(a, "")), dict(_leaves(b, ""))
+    return [
+        {"field": field, "a": one.get(field), "b": other.get(field)}
+        for field in dict.fromkeys([*one, *other])
+        if one.get(field, _ABSENT) != other.get(field, _ABSENT) and field not in _NOT_COMPARED
+    ]
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every value that holds no others; items of lists go by their name where they have one."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for row, item in enumerate(value):
+            yield from _leaves(item, f"{path}.{item.get('name', row)}")
+    else:
+        yield path, value
+
+
+def _change(a: object, b: object) -> str:
+    """By how much a figure changed, in per cent of A."""
+    numbers = isinstance(a, int | float) and isinstance(b, int | float) and not isinstance(a, bool)
+    return f"{(b - a) / abs(a):+.1%}" if numbers and a else ""  # type: ignore[operator,arg-type]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_SUMMARY_BYTES:
+            raise RunError(f"{path}: more than {MAX_SUMMARY_BYTES:,} bytes; no summary of a run")
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: no such file; is {path.parent} a run folder (forge1sim run --out)?") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: cannot be read as JSON: {error}") from error
