@@ -11,13 +11,14 @@ from policies.bundle import PolicyBundle
 from policies.schema import Account, Model, Platform, TenantGroup
 
 CURRENT = load_catalogue("current")
+CLIENTS = {"name": "client", "count": 3, "demand": {"requests_per_s": 1.0}}
 
 FULL = """
 model_list:
   - model_name: smart
     litellm_params:
       model: azure/my-gpt4o-eu
-      api_base: https://user:hunter2@x.example.com
+      api_base: https://x.example.com/?key=hunter2
       api_key: sk-literal-SECRET
       rpm: 500
       tpm: 100000
@@ -59,7 +60,7 @@ litellm_settings:
   num_retries: 9
   default_fallbacks: [in-house]
   drop_params: true
-general_settings: {master_key: sk-hunter2, database_url: "postgres://u:hunter2@db"}
+general_settings: {master_key: sk-hunter2, database_url: "postgres://db/?password=hunter2"}
 environment_variables: {TOKEN: hunter2}
 """
 
@@ -119,7 +120,7 @@ def test_with_tenants_added_it_loads_as_a_scenario(tmp_path):
     )
     fragment = load(tmp_path, text).scenario
     path = tmp_path / "scenario.yaml"
-    path.write_text(json.dumps({**fragment, "tenants": [{"name": "client", "count": 3}]}))
+    path.write_text(json.dumps({**fragment, "tenants": [CLIENTS]}))
     platform = load_scenario(path).platform
     assert [account.name for account in platform.accounts] == ["openai-1", "openai-2", "anthropic-1"]
     assert [account.weight for account in platform.accounts] == [1, 1, 1], "the last states no rpm to weigh by"
