@@ -1,0 +1,131 @@
+"""The provider emulator's whole state: a few tables in one block of bytes.
+
+Times are int64 microseconds, money int64 nano-USD, shares per mille (`_pm`). Counts are int64,
+so that plain Python on NumPy scalars gives the same numbers as compiled code.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from policies.arena import window
+from policies.compile import compiled
+from policies.rows import Bytes, Floats, Ints, Rows
+
+NEVER_US = 2**62
+
+SETTINGS = np.dtype(
+    [
+        ("seed", "<i8"),
+        ("start_us", "<i8"),
+        ("next_change_us", "<i8"),     # the next start or end of a fault
+    ]
+)  # fmt: skip
+
+LIMIT = np.dtype(
+    [
+        ("window", "u1"), ("charge", "u1"), ("refusal", "u1"), ("_pad", "u1", (5,)),
+        ("level", "<i8"),              # buckets: what is left, in units of 1/60,000,000
+        ("used", "<i8"),               # other windows: charged in this window, or in flight
+        ("allowed", "<i8"),            # in force now: per window, or refill per minute
+        ("room", "<i8"),               # in force now: most that a bucket holds, in its units
+        ("since_us", "<i8"),           # buckets: `level` is as of then
+        ("until_us", "<i8"),           # windows: this one ends then
+        ("window_us", "<i8"), ("offset_us", "<i8"), ("growth_pm", "<i8"),
+        ("scaled", "<i8"), ("previous", "<i8"),  # acceleration: least allowance, use of the window before
+        ("ring_lo", "<i8"), ("ring_size", "<i8"), ("ring_first", "<i8"), ("ring_count", "<i8"), ("grid_us", "<i8"),
+        ("amount", "<i8"), ("depth", "<i8"),     # as configured
+        ("refused", "<i8"),            # attempts refused by this limit
+        ("overdrawn", "<i8"),          # charges at the end of an attempt that left more used than allowed
+    ]
+)  # fmt: skip
+
+ENTRY = np.dtype([("time_us", "<i8"), ("amount", "<i8")])
+
+ACCOUNT = np.dtype(
+    [
+        ("troubled", "<i8"),           # whether any of the next five is not at rest
+        ("out", "<i8"), ("set_out", "<i8"), ("revoked_keys", "<i8"), ("brownout", "<f8"), ("storm", "<f8"),
+        ("slowdown", "<f8"), ("scale_pm", "<i8"),
+        ("set_scale_pm", "<i8"),       # what a caller imposed, as is `set_out`
+        ("provider", "<i8"), ("limit_lo", "<i8"), ("own_hi", "<i8"), ("limit_hi", "<i8"),
+    ]
+)  # fmt: skip
+
+DEPLOYMENT = np.dtype(
+    [
+        ("in_flight", "<i8"), ("account", "<i8"), ("model", "<i8"),
+        ("own_lo", "<i8"), ("own_hi", "<i8"), ("bucket_lo", "<i8"), ("bucket_hi", "<i8"),
+    ]
+)  # fmt: skip
+
+MODEL = np.dtype(
+    [
+        ("max_output_tokens", "<i8"),
+        ("input_nano_usd_per_1m", "<i8"), ("cached_nano_usd_per_1m", "<i8"), ("output_nano_usd_per_1m", "<i8"),
+        ("service", "<i8"),            # a kind of `service`: by speed, or a distribution
+        ("ttft_s", "<f8"), ("s_per_input_token", "<f8"), ("s_per_output_token", "<f8"),
+        ("noise_sigma", "<f8"), ("load_slope", "<f8"),
+        ("mean_s", "<f8"), ("sigma", "<f8"), ("shape", "<f8"), ("at_most_s", "<f8"),
+        ("values_lo", "<i8"), ("values_count", "<i8"),
+    ]
+)  # fmt: skip
+
+PROVIDER = np.dtype(
+    [
+        ("flaky", "<i8"),              # whether any probability is above zero
+        ("error_below", "<f8"), ("timeout_below", "<f8"), ("overload_below", "<f8"), ("caller_below", "<f8"),
+        ("error_after_us", "<i8"), ("refusal_after_us", "<i8"), ("timeout_us", "<i8"), ("retry_after", "<i8"),
+    ]
+)  # fmt: skip
+
+FAULT = np.dtype(
+    [
+        ("kind", "<i8"), ("start_us", "<i8"), ("stop_us", "<i8"),
+        ("probability", "<f8"), ("factor", "<f8"), ("factor_pm", "<i8"),
+    ]
+)  # fmt: skip
+
+ANSWER = np.dtype(
+    [
+        ("duration_us", "<i8"),        # until the answer arrives
+        ("retry_after_us", "<i8"),     # 0: none given
+        ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("output_tokens", "<i8"),   # billed
+        ("limit", "<i4"),              # row of `Layout.limits` that refused, or -1
+        ("limit_scale_pm", "<i4"),     # share of the account's limits in force: what headers show
+        ("outcome", "u1"), ("_pad", "u1", (7,)),   # 0: ok, else a refusal class of `policies.log`
+    ]
+)  # fmt: skip
+
+HEADER_WORDS = 32
+SECTION_TYPES: tuple[np.dtype[Any], ...] = (
+    SETTINGS, LIMIT, ENTRY, ACCOUNT, DEPLOYMENT, MODEL, PROVIDER, FAULT, np.dtype("u1"), np.dtype("<f8"),
+)  # fmt: skip
+_I8, _F8, _U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
+
+
+class Emulator(NamedTuple):
+    """The tables of all providers."""
+
+    settings: Rows           # one row
+    limits: Rows             # by row of `Layout.limits`
+    entries: Rows            # the logs of all sliding limits
+    accounts: Rows
+    deployments: Rows
+    models: Rows
+    providers: Rows
+    faults: Rows
+    strikes: Bytes           # (fault, account): whether it is struck
+    values: Floats           # of empirical service times, in seconds
+
+
+@compiled
+def open_emulator(block: Bytes) -> Emulator:
+    """The tables inside a block made by `build_emulator`. Views, no copies."""
+    h: Ints = window(block, 0, 8 * HEADER_WORDS, _I8)
+    return Emulator(
+        window(block, h[0], h[1], SETTINGS), window(block, h[2], h[3], LIMIT), window(block, h[4], h[5], ENTRY),
+        window(block, h[6], h[7], ACCOUNT), window(block, h[8], h[9], DEPLOYMENT), window(block, h[10], h[11], MODEL),
+        window(block, h[12], h[13], PROVIDER), window(block, h[14], h[15], FAULT), window(block, h[16], h[17], _U1),
+        window(block, h[18], h[19], _F8),
+    )  # fmt: skip
