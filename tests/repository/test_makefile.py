@@ -119,3 +119,30 @@ def test_demo_accepts_a_missed_slo_but_no_failure(checkout, status, writes_repor
         assert result.returncode == 0
         assert said in result.stdout
         assert result.stdout.endswith("Report: demo_run/report.html\n")
+
+
+@pytest.mark.parametrize(
+    ("closing_line", "make_status", "passes"),
+    [
+        ("=== 5 passed, 1 skipped in 1.00s ===", 0, True),
+        ("=== 3 skipped in 1.00s ===", 0, False),
+        ("=== no tests ran in 0.01s ===", 0, False),
+        ("", 0, False),
+        ("=== 1 failed, 5 passed in 1.00s ===", 2, False),
+    ],
+)
+def test_ci_uses_a_fresh_environment_and_fails_unless_tests_ran(root, tmp_path, closing_line, make_status, passes):
+    script = tmp_path / ".ci" / "run"
+    script.parent.mkdir()
+    shutil.copy(root / ".ci" / "run", script)
+    program(tmp_path / "bin" / "make", f'echo "$CI $VENV"; test -e "$VENV" && exit 9; echo "{closing_line}"; exit {make_status}')
+    result = subprocess.run(
+        [script], env=os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (result.returncode == 0) == passes
+    first, *_, last = result.stdout.splitlines()
+    ci, environment = first.split()
+    assert ci == "true"
+    assert not Path(environment).parent.exists(), "the scratch folder is left behind"
+    assert last == closing_line
