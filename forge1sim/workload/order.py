@@ -1,0 +1,111 @@
+"""Rows in order: by time, then tenant, then the tenant's own order. Sorting, merging, numbering."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forge1sim.workload.table import REQUESTS
+from policies.compile import compiled
+
+CHUNK_ROWS = 65_536
+_ROW_BITS = 25
+_SORT_SPAN_US = 1 << 37
+_SORT_ROWS = 1 << _ROW_BITS
+_MOVES_PER_ROW = 8
+
+
+def ordered(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """A sorted copy. Rows equal in time and tenant keep their order."""
+    if rows.size == 0:
+        return rows.copy()
+    base_us = int(rows["arrive_us"].min())
+    if rows.size >= _SORT_ROWS or int(rows["arrive_us"].max()) - base_us >= _SORT_SPAN_US:
+        return rows[np.lexsort((rows["tenant"], rows["arrive_us"]))]
+    keys = np.empty(rows.size, np.int64)
+    _pack(rows, base_us, keys)
+    keys.sort()
+    if not _settle_ties(rows, keys):
+        return rows[np.lexsort((rows["tenant"], rows["arrive_us"]))]
+    out = np.zeros(rows.size, REQUESTS)
+    _gather(rows, keys, out)
+    return out
+
+
+@compiled
+def _pack(rows: NDArray[np.void], base_us: int, keys: NDArray[np.int64]) -> None:
+    for at in range(rows.size):
+        keys[at] = ((rows[at]["arrive_us"] - base_us) << _ROW_BITS) | at
+
+
+@compiled
+def _settle_ties(rows: NDArray[np.void], keys: NDArray[np.int64]) -> bool:
+    """Order keys of equal time by tenant; False, keys half done, if there are so many that it takes long."""
+    moves = 0
+    for at in range(1, keys.size):
+        if keys[at] >> _ROW_BITS != keys[at - 1] >> _ROW_BITS:
+            continue
+        key, back = keys[at], at
+        tenant = rows[key & (_SORT_ROWS - 1)]["tenant"]
+        while back > 0 and keys[back - 1] >> _ROW_BITS == key >> _ROW_BITS:
+            if rows[keys[back - 1] & (_SORT_ROWS - 1)]["tenant"] <= tenant:
+                break
+            keys[back] = keys[back - 1]
+            back -= 1
+            moves += 1
+        keys[back] = key
+        if moves > _MOVES_PER_ROW * keys.size:
+            return False
+    return True
+
+
+@compiled
+def _gather(rows: NDArray[np.void], keys: NDArray[np.int64], out: NDArray[np.void]) -> None:
+    for at in range(keys.size):
+        out[at] = rows[keys[at] & (_SORT_ROWS - 1)]
+
+
+@compiled
+def number_rows(rows: NDArray[np.void], counts: NDArray[np.int32]) -> None:
+    """Give each row its tenant's own number; `counts`, by tenant, go on from chunk to chunk."""
+    for at in range(rows.size):
+        tenant = rows[at]["tenant"]
+        rows[at]["number"] = counts[tenant]
+        counts[tenant] += 1
+
+
+def sliced(chunks: Iterator[NDArray[np.void]]) -> Iterator[NDArray[np.void]]:
+    """The same rows in chunks of at most CHUNK_ROWS, none empty."""
+    for chunk in chunks:
+        for start in range(0, chunk.size, CHUNK_ROWS):
+            yield chunk[start : start + CHUNK_ROWS]
+
+
+def merged(sources: Sequence[Iterator[NDArray[np.void]]]) -> Iterator[NDArray[np.void]]:
+    """Merge sorted streams. Equal time and tenant: the earlier source comes first."""
+    if len(sources) == 1:
+        yield from sources[0]
+        return
+    heads: list[NDArray[np.void]] = [np.empty(0, REQUESTS) for _ in sources]
+    open_sources = dict(enumerate(sources))
+    while open_sources or any(head.size for head in heads):
+        for at in [at for at in open_sources if heads[at].size == 0]:
+            _extend(heads, open_sources, at)
+        # A source may still bring rows at its head's last time, never earlier ones.
+        ends = {at: int(heads[at]["arrive_us"][-1]) for at in open_sources}
+        limit_us = min(ends.values(), default=None)
+        cuts = [h.size if limit_us is None else int(np.searchsorted(h["arrive_us"], limit_us)) for h in heads]
+        if sum(cuts):
+            yield ordered(np.concatenate([head[:cut] for head, cut in zip(heads, cuts, strict=True)]))
+            heads = [head[cut:] for head, cut in zip(heads, cuts, strict=True)]
+        elif open_sources:
+            _extend(heads, open_sources, min(ends, key=lambda at: ends[at]))
+
+
+def _extend(heads: list[NDArray[np.void]], open_sources: dict[int, Iterator[NDArray[np.void]]], at: int) -> None:
+    """Add the next chunk of source `at` to its head, or close it."""
+    for chunk in open_sources[at]:
+        if chunk.size:
+            heads[at] = np.concatenate([heads[at], chunk])
+            return
+    del open_sources[at]
