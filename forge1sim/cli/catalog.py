@@ -34,7 +34,7 @@ def catalog(
     no_color: NoColorOption = False,
 ) -> None:
     """List models with prices, limits, speed and performance, or one model's figures with their sources."""
-    from forge1sim.catalogue.load import load_catalogue, shipped_names
+    from forge1sim.catalogue.load import load_catalogue, shipped_names  # noqa: PLC0415
 
     catalogue = load_catalogue(name)
     if prices is not None:
@@ -48,7 +48,7 @@ def catalog(
 
 
 def _show_all(catalogue: "Catalogue", as_json: bool, no_color: bool) -> None:
-    from forge1sim.catalogue.listing import catalogue_table
+    from forge1sim.catalogue.listing import catalogue_table  # noqa: PLC0415
 
     rows = catalogue_table(catalogue)
     if as_json:
@@ -76,7 +76,7 @@ def _show_model(catalogue: "Catalogue", model: str, as_json: bool, no_color: boo
 
 
 def _refresh(catalogue: "Catalogue", name: str, prices: Path, effective: datetime | None, as_json: bool) -> None:
-    from forge1sim.catalogue.prices import price_overlay, refresh_prices
+    from forge1sim.catalogue.prices import price_overlay, refresh_prices  # noqa: PLC0415
 
     if effective is None:
         raise CatalogueError("--prices needs --effective, the day of the price list, such as 2026-11-02")
@@ -97,9 +97,9 @@ def import_litellm(
     quiet: QuietOption = False,
 ) -> None:
     """Turn a LiteLLM config.yaml into a scenario. Its tenants are an example, to be replaced by yours."""
-    import yaml
+    import yaml  # noqa: PLC0415
 
-    from forge1sim.catalogue.litellm_config import import_litellm_config
+    from forge1sim.catalogue.litellm_config import import_litellm_config  # noqa: PLC0415
 
     imported = import_litellm_config(config)
     scenario = {**imported.scenario, "tenants": _example_tenants(), "horizon_s": 3600}

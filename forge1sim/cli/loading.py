@@ -19,8 +19,8 @@ def load(
     data_folders: Sequence[Path] | None = None,
 ) -> LoadedScenario:
     """The scenario with `--set` and `--seed` applied. Raises ScenarioError."""
-    from forge1sim.scenario.folders import Folders
-    from forge1sim.scenario.load import load_scenario
+    from forge1sim.scenario.folders import Folders  # noqa: PLC0415
+    from forge1sim.scenario.load import load_scenario  # noqa: PLC0415
 
     folders = Folders.of(data_folders or (), policy_folders or ())
     return load_scenario(scenario, settings or (), seed=seed, folders=folders)

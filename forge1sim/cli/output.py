@@ -52,8 +52,13 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on standard output: figures that do not exist (NaN) are null."""
-    print(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+    """JSON on standard output."""
+    print(to_json(value))
+
+
+def to_json(value: Any) -> str:
+    """Strict JSON: figures that do not exist (NaN) are null."""
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -66,10 +71,10 @@ def _finite(value: Any) -> Any:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", no_color: bool) -> None:
     """A table on standard output; numbers are set to the right."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
 
     console = Console(no_color=no_color, width=None if sys.stdout.isatty() else WIDE, highlight=False)
     table = Table(

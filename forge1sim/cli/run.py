@@ -1,6 +1,5 @@
 """`forge1sim run`: simulate a scenario and say what would happen."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from forge1sim.cli.output import (
     hint,
     print_json,
     print_table,
+    to_json,
 )
 from forge1sim.cli.result_folder import MARK, check_free, result_folder
 
@@ -71,7 +71,7 @@ def run(
     with result_folder(out, force=force) if out else nullcontext() as folder:
         summary = _simulate(loaded, driver, folder, log, quiet)
         if folder is not None:
-            (folder / MARK).write_text(json.dumps(summary, indent=2), encoding="utf-8")
+            (folder / MARK).write_text(to_json(summary), encoding="utf-8")
             (folder / "scenario.json").write_text(loaded.resolved_json(), encoding="utf-8")
     if as_json:
         print_json(summary)
@@ -84,7 +84,7 @@ def run(
 
 def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_log: bool, quiet: bool) -> dict[str, Any]:
     """Run, and return the summary with what identifies the run."""
-    from forge1sim.run import simulate
+    from forge1sim.run import simulate  # noqa: PLC0415
 
     with _progress(loaded.name, quiet) as on_progress:
         result = simulate(
@@ -102,14 +102,14 @@ def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_l
 
 def _say_if_cold(quiet: bool) -> None:
     """Say what the first run waits for: tens of seconds of compilation."""
-    from policies.compile import is_warm
+    from policies.compile import is_warm  # noqa: PLC0415
 
     if not is_warm():
         hint("Compiling the policies for this machine; this happens once and takes up to a minute.", quiet=quiet)
 
 
 def _explain(loaded: "LoadedScenario", driver: Driver, request: int, as_json: bool) -> None:
-    from forge1sim.run import explain
+    from forge1sim.run import explain  # noqa: PLC0415
 
     lines = explain(loaded, driver.value, loaded.seed, request)
     if as_json:
@@ -124,8 +124,8 @@ def _progress(name: str, quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield lambda _share, _time_us, _requests: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[now]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:

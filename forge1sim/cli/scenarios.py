@@ -92,7 +92,7 @@ def schema(
     quiet: QuietOption = False,
 ) -> None:
     """Print the JSON Schema of scenario files, for completion and hover help in editors."""
-    from forge1sim.scenario.schema import scenario_json_schema
+    from forge1sim.scenario.schema import scenario_json_schema  # noqa: PLC0415
 
     text = json.dumps(scenario_json_schema(), indent=2, ensure_ascii=False) + "\n"
     if out is None:

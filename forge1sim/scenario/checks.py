@@ -13,7 +13,7 @@ from policies.schema import Account, Fault, Model
 
 MAX_TENANTS = 1_000_000
 MAX_DEPLOYMENTS = 20_000
-MAX_REQUESTS = 1e10
+MAX_REQUESTS = 2_000_000_000       # what `forge1sim.workload.build` simulates at most
 ROUTING_POLICIES = ("cost_efficiency", "headroom", "least_in_flight", "latency", "weighted", "round_robin", "random")
 SCALING_POLICIES = ("none", "threshold", "predictive")
 WEEK_S = 7 * 86_400.0
@@ -115,11 +115,12 @@ def account_findings(scenario: Scenario, models: dict[int, Model], providers: It
             yield from unknown(("accounts", row, "dedicated_to"), account.dedicated_to, tiers, "tier")
         reached = served(account, models)
         deployments += account.count * len(reached)
-        if not reached and not account.models and len(models) == len(scenario.models):
+        all_known = len(models) == len(scenario.models) and account.provider in known_providers
+        if not reached and not account.models and all_known:
             yield ("accounts", row), f"({account.name}) serves no model: none is of {account.provider}; name some in `models`"
         classes = {model.model_class or model.name for model in reached}
         for position, limit in enumerate(account.limits):
-            if limit.model_class != "*" and len(models) == len(scenario.models):
+            if limit.model_class != "*" and reached and all_known:
                 yield from unknown(("accounts", row, "limits", position, "model_class"), limit.model_class, classes, "model class")
     if deployments > MAX_DEPLOYMENTS:
         yield ("accounts",), f"make {deployments:,} deployments (models x accounts), at most {MAX_DEPLOYMENTS:,}"
@@ -252,7 +253,7 @@ def workload_findings(scenario: Scenario) -> Iterator[Finding]:
         yield ("tenants", 0, "demand"), "asks for nothing; give some group `requests_per_s`, or `workload` a trace"
     expected = expected_requests(scenario)
     if expected > MAX_REQUESTS:
-        yield ("tenants",), f"ask for about {expected:.1e} requests until horizon_s, at most {MAX_REQUESTS:.0e}"
+        yield ("tenants",), f"ask for about {expected:.1e} requests until horizon_s, at most {MAX_REQUESTS:,}"
 
 
 def _rate_per_s(group: ScenarioTenants) -> float | None:

@@ -79,6 +79,23 @@ class LoadedScenario:
         """Where requests come from."""
         return self.scenario.workload.sources
 
+    def located_sources(self) -> tuple[Source, ...]:
+        """The sources with the full path of every data file, as `build_workload` opens them."""
+        return tuple(self._located(source) for source in self.workload_sources)
+
+    def _located(self, source: Source) -> Source:
+        if isinstance(source, Synthetic):
+            return source
+        paths = {"path": str(self.data_files[source.path])}
+        if isinstance(source, ServeGen):
+            paths["lengths"] = str(self.data_files[source.lengths])
+        return source.model_copy(update=paths)
+
+    @property
+    def source_folders(self) -> tuple[Path, ...]:
+        """The folders that data files lie in: the scenario's own, then the operator's."""
+        return tuple(folder.resolve() for folder in (self.folder, *self.folders.data))
+
     @property
     def faults(self) -> tuple[Fault, ...]:
         """What goes wrong, and when."""

@@ -112,7 +112,7 @@ def parse_yaml(text: str, file: str) -> Node:
         return _Builder(file).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1 if mark else 1)
+        place = Place(file, min(mark.line if mark else 0, max(0, text.count("\n", 0, len(text) - 1))) + 1)
         raise ScenarioError(f"{place}: {_yaml_problem(error, text, place.line)}") from error
     except yaml.YAMLError as error:
         raise ScenarioError(f"{file}: not YAML: {_one_line(str(error))}") from error
@@ -153,7 +153,8 @@ def _yaml_problem(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     lines = text.splitlines()
     if 0 < line <= len(lines) and lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())].count("\t"):
         return "a tab indents this line; YAML is indented with spaces"
-    return f"not YAML: {_one_line(error.problem or str(error))}"
+    opened = f" (in what begins in line {error.context_mark.line + 1})" if error.context_mark else ""
+    return f"not YAML: {_one_line(error.problem or str(error))}{opened}"
 
 
 class _Builder:
