@@ -31,6 +31,7 @@ OWN_COMMANDS = {
     "validate": "forge1sim.cli.scenarios:validate",
     "schema": "forge1sim.cli.scenarios:schema",
     "diff": "forge1sim.cli.diff:diff",
+    "workload": "forge1sim.cli.workload:workload",
     "catalog": "forge1sim.cli.catalog:catalog",
     "import-litellm": "forge1sim.cli.catalog:import_litellm",
 }
