@@ -9,11 +9,17 @@ from typing import Any, cast
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, types
-from numba.extending import intrinsic, overload
+from numba import carray, from_dtype, types
+from numba.core import cgutils
+from numba.core.datamodel import models
+from numba.core.imputils import lower_getattr_generic
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, intrinsic, overload, register_model
+from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 ALIGNMENT = 64
+_WORD = ir.IntType(64)
 
 
 @intrinsic
@@ -41,6 +47,72 @@ def _window(block: Any, start: Any, stop: Any, dtype: Any) -> Any:
         return carray(_as_pointer(block.ctypes.data + start), ((stop - start) // size,), dtype)
 
     return implementation
+
+
+class OpenBlock(types.Type):
+    """In compiled code: a block opened as named tables, carried around as one address."""
+
+    def __init__(self, tables: str) -> None:
+        super().__init__(name=f"OpenBlock({tables})")
+
+
+class _OpenBlockModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _WORD)
+
+
+def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dtype[Any], ...]) -> Any:
+    """Give compiled code `opened.name` for every table; returns the intrinsic that opens a block.
+
+    Table k lies between header words 2k and 2k + 1. One address in place of two dozen arrays
+    keeps calls between compiled functions small, and compiling fast.
+    """
+    instance = kind(kind.__name__)
+    register_model(kind)(_OpenBlockModel)
+    places = {name: place for place, name in enumerate(names)}
+    arrays = {name: types.Array(from_dtype(dtype), 1, "C") for name, dtype in zip(names, dtypes, strict=True)}
+
+    @infer_getattr
+    class _Tables(AttributeTemplate):
+        key = kind
+
+        def generic_resolve(self, opened: Any, name: str) -> Any:
+            del opened
+            return arrays.get(name)
+
+    @lower_getattr_generic(kind)
+    def _table(context: Any, builder: ir.IRBuilder, opened: Any, base: Any, name: str) -> Any:
+        del opened
+        return _table_at(context, builder, base, places[name], arrays[name])
+
+    @intrinsic
+    def open_block(typing_context: Any, block: Any) -> Any:
+        del typing_context
+        signature = instance(block)
+
+        def generate(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> Any:
+            array = context.make_array(sig.args[0])(context, builder, arguments[0])
+            return builder.ptrtoint(array.data, _WORD)
+
+        return signature, generate
+
+    return open_block
+
+
+def _table_at(context: Any, builder: ir.IRBuilder, base: Any, place: int, array_type: Any) -> Any:
+    """LLVM code for table `place` of the block at address `base`, as an array that owns nothing."""
+    header = builder.inttoptr(base, _WORD.as_pointer())
+    start = builder.load(builder.gep(header, [_WORD(2 * place)]))
+    stop = builder.load(builder.gep(header, [_WORD(2 * place + 1)]))
+    item_bytes = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
+    rows = builder.udiv(builder.sub(stop, start), _WORD(item_bytes))
+    array = context.make_array(array_type)(context, builder)
+    data = builder.inttoptr(builder.add(base, start), array.data.type)
+    populate_array(
+        array, data=data, shape=cgutils.pack_array(builder, [rows]), strides=cgutils.pack_array(builder, [_WORD(item_bytes)]),
+        itemsize=_WORD(item_bytes), meminfo=None,
+    )  # fmt: skip
+    return array._getvalue()
 
 
 def allocate(sections: list[tuple[np.dtype[Any], int]], header_words: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -28,7 +28,7 @@ NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
 
 
 @inlined
-def _range(state: State, deployment: Row, part: int) -> tuple[int, int]:
+def limit_range(state: State, deployment: Row, part: int) -> tuple[int, int]:
     """Limit rows of the account (part 0) or the bucket (part 1)."""
     if part == 0:
         account = state.accounts[deployment["account"]]
@@ -74,7 +74,7 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
     input_tokens = request["input_tokens"]
     reserved = state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
             units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
@@ -94,7 +94,7 @@ def may_ever_hold(state: State, slot: int, deployment: Row, max_output: int, wor
     """Whether this request could pass every limit of the deployment when nothing else is in flight."""
     input_tokens = state.requests[slot]["input_tokens"]
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
             units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
@@ -110,7 +110,7 @@ def free_ratio(state: State, deployment: Row, now_us: int) -> float:
     """The smallest free share among all limits of a deployment, 0 to 1; 1 where nothing is limited."""
     least = 1.0
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             capacity = state.limits[row]["capacity"]
             if capacity > 0:
@@ -128,7 +128,7 @@ def is_owed(state: State, slot: int, deployment: Row, max_output: int, worst_nan
         return False
     tiers = state.tiers.size
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
             units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
@@ -148,7 +148,7 @@ def room_at_us(state: State, slot: int, deployment_row: int, max_output: int, wo
     reserved = mode >= PARTITION and deployment["shared"] == 1
     latest = now_us
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
             units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
@@ -219,7 +219,7 @@ def reserve(state: State, slot: int, deployment_row: int, max_output: int, worst
     deployment = state.deployments[deployment_row]
     shared = counts_shares(state, deployment)
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
             now_units = charged_at_dispatch(rule, request["input_tokens"], max_output)
@@ -247,7 +247,7 @@ def settle(
     shared = counts_shares(state, deployment)
     max_output, worst_nano_usd = request["reserved_output"], request["held_nano_usd"]
     for part in range(2):
-        lo, hi = _range(state, deployment, part)
+        lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
             held_units = held_until_end(rule, request["input_tokens"], max_output, worst_nano_usd)

@@ -82,9 +82,35 @@ def is_warm() -> bool:
 
 def compiled(function: Function) -> Function:
     """Compile `function` on first call and keep the result on disk."""
-    return cast(Function, numba.njit(cache=not JIT_DISABLED)(function))
+    if JIT_DISABLED:
+        return function
+    return cast(Function, _one_version(numba.njit(cache=True, error_model="numpy")(function)))
 
 
 def inlined(function: Function) -> Function:
-    """Compile without a cache entry of its own: for helpers that only compiled code calls."""
-    return cast(Function, numba.njit(function))
+    """Compile for the use of other compiled functions only: no cache entry, no way in from Python."""
+    if JIT_DISABLED:
+        return function
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+    return cast(Function, _one_version(numba.njit(**options)(function)))
+
+
+def _one_version(dispatcher: Any) -> Any:
+    """Make compiled callers see one version for all whole numbers: int64.
+
+    Numba would compile a version for every mix of constants and widths among the arguments.
+    """
+    find = dispatcher.get_call_template
+
+    def find_widened(arguments: Any, keywords: Any) -> Any:
+        return find(tuple(_widened(argument) for argument in arguments), keywords)
+
+    dispatcher.get_call_template = find_widened
+    return dispatcher
+
+
+def _widened(argument: Any) -> Any:
+    argument = numba.types.unliteral(argument)
+    if isinstance(argument, numba.types.Integer) and argument != numba.types.uint64:
+        return numba.types.int64
+    return argument

@@ -31,10 +31,11 @@ from policies.log import (
 from policies.limits import charge, fits
 from policies.charge import charged_at_dispatch
 from policies.notes import ask, note, note_request
-from policies.placing import UNSUITED, arm_segment, dispatch, find_place, price, suited_models
+from policies.placing import UNSUITED, arm_segment, dispatch, find_place, open_budget_period, price, suited_models
 from policies.pools import drained
-from policies.preemption import add_flight, borrowed_victim, drop_flight
-from policies.queues import give_tag, peek_tag
+from policies.flights import drop_flight
+from policies.preemption import borrowed_victim
+from policies.queues import give_tag
 from policies.refusals import rest, see_limits
 from policies.routing import backoff_delay_us, performance_pm
 from policies.state import (
@@ -129,11 +130,9 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy) -> bool:  # ty
     if bits == 0:
         end_unserved(state, slot, REJECT, pulse["why"], -1)
         return False
-    if pulse["waiting"] > 0:
-        peek_tag(state, slot)
     chosen = find_place(state, slot, bits, now_us, user_policy)
     if chosen != NOWHERE:
-        _send(state, slot, chosen, now_us)
+        dispatch(state, slot, chosen, 0, now_us)
         return True
     reason, limit = pulse["why"], pulse["why_limit"]
     if reason in UNSUITED:
@@ -146,11 +145,6 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy) -> bool:  # ty
         end_unserved(state, slot, REJECT, reason, limit)
         return False
     return _queue_up(state, slot, bits, reason, limit, victim, now_us)
-
-
-@inlined
-def _send(state: State, slot: int, deployment_row: int, now_us: int) -> None:
-    dispatch(state, slot, deployment_row, 0, now_us)
 
 
 @inlined
@@ -185,8 +179,9 @@ def _end_attempt(
     cost = price(model, input_tokens, cached_tokens, output_tokens)
     capacity.settle(state, slot, input_tokens, cached_tokens, output_tokens, cost, now_us)
     tenant = state.tenants[request["tenant"]]
+    open_budget_period(state, tenant)
     tenant["budget_held"] -= request["held_nano_usd"]
-    _book(state, request["tenant"], cost, now_us)
+    tenant["budget_used"] += cost
     request["held_nano_usd"] = 0
     request["billed_nano_usd"] += cost
     deployment["in_flight"] -= 1
@@ -195,12 +190,6 @@ def _end_attempt(
     if state.settings[0]["reservation"] == capacity.PREEMPT:
         drop_flight(state, slot)
     return cost
-
-
-@inlined
-def _book(state: State, tenant_row: int, nano_usd: int, now_us: int) -> None:
-    """Add to what the tenant has spent."""
-    state.tenants[tenant_row]["budget_used"] += nano_usd
 
 
 @inlined
@@ -328,7 +317,8 @@ def cancel(
         cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
         latency_us = now_us - request["arrive_us"]
         kind = REJECT if reason == PREEMPTED else CANCEL
-        note_request(state, kind, reason, slot, -1, 1, latency_us, request["billed_nano_usd"], request["tier"], cost)
+        in_flight = -1 if reason == PREEMPTED else 1
+        note_request(state, kind, reason, slot, -1, in_flight, latency_us, request["billed_nano_usd"], request["tier"], cost)
         finish(state, slot)
         deployment = state.deployments[deployment_row]
         drained(state, deployment["account"], now_us)

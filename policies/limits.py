@@ -32,8 +32,8 @@ LIMIT = np.dtype(
         ("previous", "<i8"), ("used", "<i8"),                       # acceleration: use of last and this window
         ("period_used", "<i8"),                                     # since the last scaling tick, for utilization
         ("log_start", "<i8"), ("log_size", "<i8"), ("log_head", "<i8"), ("log_count", "<i8"), ("grid_us", "<i8"),
-        ("unit", "<i8"), ("growth_pm", "<i4"), ("scale_pm", "<i4"),
-        ("window", "u1"), ("charge", "u1"), ("dimension", "u1"), ("_pad", "u1", (5,)),
+        ("unit", "<i8"), ("growth_pm", "<i8"), ("scale_pm", "<i8"),
+        ("window", "<i8"), ("charge", "<i8"), ("dimension", "<i8"),
     ]
 )  # fmt: skip
 

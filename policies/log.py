@@ -18,15 +18,15 @@ QUEUE     reason          limit row -1   segment           waiting in all   0   
 BACKOFF   reason          -1             retry at_us       0                0            0              0
 REJECT    reason          limit row -1   clears at_us -1   latency_us       cost nano    tier           0
 EXPIRE    reason          limit row -1   clears at_us -1   latency_us       cost nano    tier           0
-CANCEL    reason          -1             was in flight     latency_us       cost nano    tier           0
+CANCEL    reason          -1             1: in flight, -1  latency_us       cost nano    tier           cost nano of the attempt cut short
 COOL      scope           -1             scope row         until_us         class        0              0
 ACCOUNT   account state   -1             account row       ready at_us      utilization per mille 0     0
 TICK      0               -1             pool row          utilization pm   accounts     0              0
 CONTROL   control kind    limit row -1   account row -1    value            0            0              0
 
 COMPLETE, REJECT, EXPIRE and CANCEL end a request; each request has exactly one of them.
-Costs on an ending row of REJECT, EXPIRE and CANCEL are what failed attempts were billed and
-were already on their REFUSED rows, except a CANCEL in flight, whose own attempt is added.
+v2 of REJECT, EXPIRE and CANCEL is all that the request was billed: the attempts on its REFUSED
+rows, and v4: the attempt that a CANCEL in flight, or a REJECT for PREEMPTED, cut short.
 """
 
 import numpy as np

@@ -25,10 +25,11 @@ from policies.log import (
     TENANT_BUDGET,
     TOO_LARGE,
 )
+from policies.flights import add_flight
 from policies.notes import ask, note_request
-from policies.queues import advance, remove
+from policies.queues import peek_tag
 from policies.rows import Row
-from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, WAITING, State
+from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, State
 
 MOST_OFFERS_PER_EVENT = 16
 POLICY_ASKED_AGAIN_US = 100_000
@@ -60,11 +61,22 @@ def worst_price(model: Row, input_tokens: int, output_tokens: int) -> int:
 
 
 @inlined
+def open_budget_period(state: State, tenant: Row) -> None:
+    """Start a tenant's budget anew where a period has begun since it was last used."""
+    settings = state.settings[0]
+    period = (state.pulse[0]["now_us"] - settings["start_us"]) // settings["budget_period_us"]
+    if period != tenant["budget_period"]:
+        tenant["budget_period"] = period
+        tenant["budget_used"] = 0
+
+
+@inlined
 def unsuited(state: State, slot: int, model_row: int) -> int:
     """NO_REASON if this model may serve the request, else why it never will."""
     request = state.requests[slot]
     model = state.models[model_row]
     tenant = state.tenants[request["tenant"]]
+    open_budget_period(state, tenant)
     if routing.performance_pm(model, request["complexity_pm"]) < tenant["quality_floor_pm"]:
         return NOT_ELIGIBLE
     output = most_output(request, model)
@@ -98,7 +110,8 @@ def _score(state: State, slot: int, now_us: int) -> int:
 
 
 @inlined
-def _owed(state: State, slot: int, deployment: Row, now_us: int) -> bool:
+def is_owed_here(state: State, slot: int, deployment: Row, now_us: int) -> bool:
+    """Whether the request's tier is owed room on this deployment by its guaranteed share."""
     mode = state.settings[0]["reservation"]
     if mode != capacity.FLOOR and mode != capacity.PREEMPT:
         return False
@@ -113,10 +126,11 @@ def goes_before(state: State, one: int, other: int, deployment: Row, now_us: int
     """Whether request `one` is served before `other` on this deployment."""
     first, second = state.requests[one], state.requests[other]
     if first["tier"] == second["tier"]:
-        if first["tag"] != second["tag"]:
-            return bool(first["tag"] < second["tag"])
+        tag, other_tag = peek_tag(state, one), peek_tag(state, other)
+        if tag != other_tag:
+            return tag < other_tag
         return bool(first["request"] < second["request"])
-    owed, other_owed = _owed(state, one, deployment, now_us), _owed(state, other, deployment, now_us)
+    owed, other_owed = is_owed_here(state, one, deployment, now_us), is_owed_here(state, other, deployment, now_us)
     if owed != other_owed:
         return owed
     score, other_score = _score(state, one, now_us), _score(state, other, now_us)
@@ -165,7 +179,7 @@ def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
 
 
 @inlined
-def _offer_terms(state: State, slot: int, deployment_row: int, now_us: int) -> None:
+def offer_terms(state: State, slot: int, deployment_row: int, now_us: int) -> None:
     """Fill what a routing policy may know of this candidate for this request."""
     request = state.requests[slot]
     deployment = state.deployments[deployment_row]
@@ -178,7 +192,7 @@ def _offer_terms(state: State, slot: int, deployment_row: int, now_us: int) -> N
 
 
 @inlined
-def _pick(state: State, slot: int, count: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def pick(state: State, slot: int, count: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
     """Let the routing policy choose among the first `count` candidates."""
     request = state.requests[slot]
     settings = state.settings[0]
@@ -228,7 +242,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
             if other != NO_SLOT and goes_before(state, other, slot, deployment, now_us):
                 pulse["why"] = BEHIND_OTHERS
                 continue
-        _offer_terms(state, slot, row, now_us)
+        offer_terms(state, slot, row, now_us)
         state.candidates[count] = row
         count += 1
     return count
@@ -256,7 +270,7 @@ def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy
         count = _gather(state, slot, model_row, shared == 0, 0, now_us)
         count = _without_last_failure(state, slot, count)
         if count > 0:
-            chosen = _pick(state, slot, count, now_us, user_policy)
+            chosen = pick(state, slot, count, now_us, user_policy)
             if chosen != NOWHERE:
                 return chosen
             state.pulse[0]["why"] = POLICY_WAITS
@@ -319,7 +333,7 @@ def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy) -> 
                 count = _gather(state, slot, row, shared == 0, count, now_us)
         count = _without_last_failure(state, slot, count)
         if count > 0:
-            chosen = _pick(state, slot, count, now_us, user_policy)
+            chosen = pick(state, slot, count, now_us, user_policy)
             if chosen != NOWHERE:
                 return chosen
             state.pulse[0]["why"] = POLICY_WAITS
@@ -371,6 +385,8 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
     deployment["in_flight"] += 1
     state.accounts[deployment["account"]]["in_flight"] += 1
     state.pulse[0]["in_flight"] += 1
+    if state.settings[0]["reservation"] == capacity.PREEMPT:
+        add_flight(state, slot)
     note_request(
         state, DISPATCH, was_queued, slot, request["tier"],
         worst, request["input_tokens"] + output, now_us - request["arrive_us"], 0, 0,

@@ -129,18 +129,26 @@ def _forget_segment(state: State, segment: Row) -> None:
 
 
 @inlined
-def give_tag(state: State, slot: int) -> None:
-    """Set the fair-share start tag of a request that begins to wait (FIFO: its request number)."""
+def peek_tag(state: State, slot: int) -> int:
+    """The fair-share start tag a request has, or would get now (without fair shares: 0, so FIFO)."""
     request = state.requests[slot]
     if not state.settings[0]["fair_share"]:
-        request["tag"] = 0
+        return 0
+    if request["tag"] >= 0:
+        return int(request["tag"])
+    return int(max(state.tiers[request["tier"]]["virtual"], state.tenants[request["tenant"]]["tag"]))
+
+
+@inlined
+def give_tag(state: State, slot: int) -> None:
+    """Fix the start tag of a request that begins to wait; one that waited before keeps its own."""
+    request = state.requests[slot]
+    if request["tag"] >= 0:
         return
+    request["tag"] = peek_tag(state, slot)
     tenant = state.tenants[request["tenant"]]
-    virtual = state.tiers[request["tier"]]["virtual"]
-    start = max(virtual, tenant["tag"])
     work = request["input_tokens"] + request["max_output_tokens"] + 1
-    request["tag"] = start
-    tenant["tag"] = start + work * 1000 // tenant["weight_milli"]
+    tenant["tag"] = request["tag"] + work * 1000 // tenant["weight_milli"]
 
 
 @inlined

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from policies.arena import window
-from policies.compile import compiled
+from numba.extending import overload
+
+from policies.arena import OpenBlock, tables_of, window
 from policies.limits import LIMIT, LOG_ENTRY
 from policies.log import ROW
 from policies.rows import Bytes, Floats, Ints, Rows
@@ -50,14 +51,14 @@ PULSE = np.dtype(
 ACCOUNT = np.dtype(
     [
         ("cool_until_us", "<i8"), ("ready_us", "<i8"), ("lead_time_us", "<i8"), ("in_flight", "<i8"),
-        ("limit_lo", "<i4"), ("limit_hi", "<i4"), ("pool", "<i4"), ("key", "<i4"), ("keys_left", "<i4"),
-        ("dedicated_tier", "<i2"), ("state", "u1"), ("base_state", "u1"),
-        ("deployments_lo", "<i4"), ("deployments_hi", "<i4"), ("scale_pm", "<i4"), ("_pad", "<i4"),
+        ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
+        ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
+        ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
     ]
 )  # fmt: skip
 
 BUCKET = np.dtype(
-    [("cool_until_us", "<i8"), ("account", "<i4"), ("limit_lo", "<i4"), ("limit_hi", "<i4"), ("_pad", "<i4")]
+    [("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8")]
 )
 
 DEPLOYMENT = np.dtype(
@@ -67,7 +68,7 @@ DEPLOYMENT = np.dtype(
         ("weight", "<f8"), ("free_ratio", "<f8"),
         ("expected_nano_usd", "<i8"), ("performance_pm", "<i8"),      # of the request being placed
         ("surely_fits_tokens", "<i8"),                                # smaller requests fit every limit when idle
-        ("model", "<i4"), ("account", "<i4"), ("bucket", "<i4"), ("shared", "<i4"),
+        ("model", "<i8"), ("account", "<i8"), ("bucket", "<i8"), ("shared", "<i8"),
     ]
 )  # fmt: skip
 
@@ -75,9 +76,9 @@ MODEL = np.dtype(
     [
         ("input_nano_usd_per_1m", "<i8"), ("cached_nano_usd_per_1m", "<i8"), ("output_nano_usd_per_1m", "<i8"),
         ("context_tokens", "<i8"), ("max_output_tokens", "<i8"),
-        ("deployments_lo", "<i4"), ("deployments_hi", "<i4"), ("chain_lo", "<i4"), ("chain_hi", "<i4"),
-        ("performance_pm_0", "<i4"), ("performance_pm_1", "<i4"), ("performance_pm_2", "<i4"),
-        ("performance_pm_3", "<i4"), ("performance_pm_4", "<i4"), ("_pad", "<i4"),
+        ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("chain_lo", "<i8"), ("chain_hi", "<i8"),
+        ("performance_pm_0", "<i8"), ("performance_pm_1", "<i8"), ("performance_pm_2", "<i8"),
+        ("performance_pm_3", "<i8"), ("performance_pm_4", "<i8"),
     ]
 )  # fmt: skip
 
@@ -85,28 +86,28 @@ TENANT = np.dtype(
     [
         ("budget_nano_usd", "<i8"), ("budget_used", "<i8"), ("budget_held", "<i8"), ("budget_period", "<i8"),
         ("request_budget_nano_usd", "<i8"), ("tag", "<i8"), ("waiting", "<i8"), ("weight_milli", "<i8"),
-        ("limit_lo", "<i4"), ("limit_hi", "<i4"), ("access", "<i4"), ("quality_floor_pm", "<i2"), ("tier", "<i2"),
+        ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("access", "<i8"), ("quality_floor_pm", "<i8"), ("tier", "<i8"),
     ]
 )  # fmt: skip
 
 TIER = np.dtype(
     [
         ("priority_milli", "<i8"), ("virtual", "<i8"), ("champion", "<i8"), ("above_pm", "<i8"),
-        ("rank", "<i4"), ("share_pm", "<i4"),
+        ("rank", "<i8"), ("share_pm", "<i8"),
     ]
 )  # fmt: skip
 
 SEGMENT = np.dtype(
     [
-        ("head", "<i8"), ("count", "<i8"), ("models", "<i8"), ("access", "<i4"), ("place", "<i4"),
-        ("tier", "<i2"), ("used", "u1"), ("_pad", "u1"), ("wanted", "<i4"),
+        ("head", "<i8"), ("count", "<i8"), ("models", "<i8"), ("access", "<i8"), ("place", "<i8"),
+        ("tier", "<i8"), ("used", "<i8"), ("wanted", "<i8"),
     ]
 )  # fmt: skip
 
 POOL = np.dtype(
     [
         ("utilization", "<f8"), ("previous", "<f8"), ("trend", "<f8"), ("changed_us", "<i8"),
-        ("accounts", "<i4"), ("standby", "<i4"), ("ordered", "<i4"), ("above", "<i4"), ("below", "<i4"), ("_pad", "<i4"),
+        ("accounts", "<i8"), ("standby", "<i8"), ("ordered", "<i8"), ("above", "<i8"), ("below", "<i8"),
     ]
 )  # fmt: skip
 
@@ -118,11 +119,10 @@ REQUEST = np.dtype(
         ("request", "<i8"), ("arrive_us", "<i8"), ("deadline_us", "<i8"), ("dispatch_us", "<i8"),
         ("budget_nano_usd", "<i8"), ("held_nano_usd", "<i8"), ("billed_nano_usd", "<i8"), ("tag", "<i8"),
         ("child", "<i8"), ("next", "<i8"), ("previous", "<i8"),
-        ("tenant", "<i4"), ("number", "<i4"), ("segment", "<i4"), ("deployment", "<i4"),
-        ("input_tokens", "<i4"), ("cached_tokens", "<i4"), ("max_output_tokens", "<i4"), ("reserved_output", "<i4"),
-        ("complexity_pm", "<i2"), ("wanted", "<i2"), ("attempt", "<i2"), ("tier", "<i2"),
-        ("status", "u1"), ("service_class", "u1"), ("why", "u1"), ("timer", "u1"), ("failed_at", "<i4"), ("key", "<i4"),
-        ("_pad", "<i4"),
+        ("tenant", "<i8"), ("number", "<i8"), ("segment", "<i8"), ("deployment", "<i8"),
+        ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("max_output_tokens", "<i8"), ("reserved_output", "<i8"),
+        ("complexity_pm", "<i8"), ("wanted", "<i8"), ("attempt", "<i8"), ("tier", "<i8"),
+        ("status", "<i8"), ("service_class", "<i8"), ("why", "<i8"), ("timer", "<i8"), ("failed_at", "<i8"), ("key", "<i8"),
     ]
 )  # fmt: skip
 
@@ -172,18 +172,22 @@ SECTION_TYPES: tuple[np.dtype[Any], ...] = (
 )  # fmt: skip
 
 
-@compiled
+class _OpenState(OpenBlock):
+    """A `State` in compiled code."""
+
+
+_open_block = tables_of(_OpenState, State._fields, SECTION_TYPES)
+
+
 def open_state(block: Bytes) -> State:
     """The tables inside a block made by `policies.build.build_state`. Views, no copies."""
-    h = window(block, 0, 8 * HEADER_WORDS, I8)
-    return State(
-        window(block, h[0], h[1], SETTINGS), window(block, h[2], h[3], PULSE), window(block, h[4], h[5], ACCOUNT),
-        window(block, h[6], h[7], BUCKET), window(block, h[8], h[9], DEPLOYMENT), window(block, h[10], h[11], MODEL),
-        window(block, h[12], h[13], TENANT), window(block, h[14], h[15], TIER), window(block, h[16], h[17], SEGMENT),
-        window(block, h[18], h[19], POOL), window(block, h[20], h[21], LIMIT), window(block, h[22], h[23], LIMIT),
-        window(block, h[24], h[25], LOG_ENTRY), window(block, h[26], h[27], REQUEST), window(block, h[28], h[29], I8),
-        window(block, h[30], h[31], I8), window(block, h[32], h[33], F8), window(block, h[34], h[35], I8),
-        window(block, h[36], h[37], I8), window(block, h[38], h[39], U1), window(block, h[40], h[41], U1),
-        window(block, h[42], h[43], F8), window(block, h[44], h[45], F8), window(block, h[46], h[47], EFFECT),
-        window(block, h[48], h[49], ROW),
-    )  # fmt: skip
+    header = block[: 8 * HEADER_WORDS].view(np.int64)
+    return State(*(window(block, header[2 * k], header[2 * k + 1], dtype) for k, dtype in enumerate(SECTION_TYPES)))
+
+
+@overload(open_state)
+def _open_state(block: Any) -> Any:
+    def implementation(block: Any) -> Any:
+        return _open_block(block)
+
+    return implementation

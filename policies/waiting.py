@@ -2,18 +2,18 @@
 
 from policies import capacity
 from policies.compile import inlined
-from policies.log import EXPIRE, NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
+from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import ask, note_request
 from policies.placing import (
     MOST_OFFERS_PER_EVENT,
     POLICY_ASKED_AGAIN_US,
-    _offer_terms,
-    _pick,
     arm,
     arm_segment,
     dispatch,
     first_in_line,
     most_output,
+    offer_terms,
+    pick,
     resting_until_us,
     unsuited,
     worst_price,
@@ -101,12 +101,6 @@ def end_unserved(state: State, slot: int, kind: int, reason: int, limit: int) ->
 
 
 @inlined
-def expire(state: State, slot: int) -> None:
-    """End a waiting or resting request whose deadline has come."""
-    end_unserved(state, slot, EXPIRE, state.requests[slot]["why"], -1)
-
-
-@inlined
 def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
     """Serve who is first in line on a deployment while it has room, then set its timer."""
     deployment = state.deployments[deployment_row]
@@ -132,9 +126,9 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None: 
         worst = worst_price(model, request["input_tokens"], output)
         if capacity.why_not(state, slot, deployment_row, output, worst, now_us) != NO_REASON:
             break
-        _offer_terms(state, slot, deployment_row, now_us)
+        offer_terms(state, slot, deployment_row, now_us)
         state.candidates[0] = deployment_row
-        if _pick(state, slot, 1, now_us, user_policy) == NOWHERE:
+        if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
             request["why"] = POLICY_WAITS
             deployment["wake_us"] = now_us + POLICY_ASKED_AGAIN_US
             ask(state, DO_WAKE, deployment_row, -1, deployment["wake_us"])
@@ -150,12 +144,12 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None: 
 def offer_account(state: State, account_row: int, bucket_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
     """Offer room that came free to all deployments it may help.
 
-    Those of the bucket, or of the whole account where the account has limits of its own.
+    Those of the bucket (-1: of every bucket), or of the whole account where it has limits of its own.
     """
     if state.pulse[0]["waiting"] == 0:
         return
     account = state.accounts[account_row]
-    whole = account["limit_hi"] > account["limit_lo"]
+    whole = bucket_row < 0 or account["limit_hi"] > account["limit_lo"]
     for place in range(account["deployments_lo"], account["deployments_hi"]):
         row = state.account_deployments[place]
         if whole or state.deployments[row]["bucket"] == bucket_row:

@@ -1,0 +1,406 @@
+"""From platform and bundle to the gateway's state: the one place where data becomes tables."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies import capacity, charge, limits, scaling
+from policies.arena import allocate
+from policies.bundle import PolicyBundle
+from policies.errors import SchemaError
+from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano_usd
+from policies.limits import BUCKET_UNIT, LIMIT, LOG_ENTRY
+from policies.log import ACTIVE, ORDERABLE, STANDBY
+from policies.routing import MEMORY_WORDS, MODEL_CHOICE_CODES, NEEDS_HEADROOM, ROUTING_CODES, USER
+from policies.schema import Model, TenantGroup, Tier
+from policies.state import (
+    HEADER_WORDS,
+    LOG_ROWS,
+    LOG_SLACK,
+    NEVER_US,
+    NO_SLOT,
+    NOWHERE,
+    SECTION_TYPES,
+    State,
+    open_state,
+)
+
+MOST_MODELS = 62
+MOST_SEGMENTS = 4096
+LARGEST_EXACT_LOG = 65_536
+GRID_CELLS = 4_096
+BUDGET_PERIOD_US = 30 * 86_400 * 1_000_000
+RESERVATION_CODES = {
+    "none": capacity.NONE, "floor": capacity.FLOOR, "partition": capacity.PARTITION,
+    "trunk": capacity.TRUNK, "cap": capacity.CAP, "preempt": capacity.PREEMPT,
+}  # fmt: skip
+_ACCOUNT_STATES = {"active": ACTIVE, "standby": STANDBY, "orderable": ORDERABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a contract opens: deployments of these regions, tags and models, for one tier."""
+
+    tier: int
+    regions: tuple[str, ...]
+    tags: tuple[str, ...]
+    models: tuple[str, ...]
+
+
+def granted_shares(tiers: tuple[Tier, ...], oversubscription: str) -> list[float]:
+    """Guaranteed shares as granted, in the order of `tiers`; in sum at most 1.
+
+    Where the promises add up to more than 1 they cannot all be kept at once. `priority` grants
+    them from the highest `priority_score` down until nothing is left (0.8, 0.4, 0.1 becomes
+    0.8, 0.2, 0); `proportional` scales all by the same factor. See docs/tiers.md.
+    """
+    promised = [tier.guaranteed_capacity for tier in tiers]
+    total = sum(promised)
+    if total <= 1:
+        return promised
+    if oversubscription == "proportional":
+        return [share / total for share in promised]
+    granted = [0.0] * len(tiers)
+    left = 1.0
+    for row in by_priority(tiers):
+        granted[row] = min(promised[row], left)
+        left = max(0.0, left - granted[row])
+    return granted
+
+
+def by_priority(tiers: tuple[Tier, ...]) -> list[int]:
+    """Rows of `tiers`, the highest priority first; equal ones in the order given."""
+    return sorted(range(len(tiers)), key=lambda row: (-tiers[row].priority_score, row))
+
+
+def tier_of(group: TenantGroup, tiers: tuple[Tier, ...]) -> int:
+    """Row of a group's tier: the one named, else the dearest contract class it reaches."""
+    if group.tier is not None:
+        for row, tier in enumerate(tiers):
+            if tier.name == group.tier:
+                return row
+        raise SchemaError(f"tenants.{group.name}.tier: {group.tier!r} is none of {[t.name for t in tiers]}")
+    fitting = [row for row, tier in enumerate(tiers) if tier.min_contract_usd_per_month <= group.contract_usd_per_month]
+    if not fitting:
+        raise SchemaError(
+            f"tenants.{group.name}.contract_usd_per_month: {group.contract_usd_per_month} reaches no tier; name one by `tier`"
+        )
+    return max(fitting, key=lambda row: tiers[row].min_contract_usd_per_month)
+
+
+def build_state(layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, *, user_routing: bool = False) -> NDArray[np.uint8]:
+    """The gateway's state at `start_us`, empty, in one block. Raises SchemaError for what cannot be built."""
+    if len(layout.models) > MOST_MODELS:
+        raise SchemaError(f"models: {len(layout.models)} given, at most {MOST_MODELS} are possible")
+    tiers = len(bundle.tiers)
+    accesses, tenant_access = _accesses(layout, bundle)
+    chains = [_chain(layout, model) for model in range(len(layout.models))]
+    tenant_limits = _tenant_limits(layout, bundle)
+    limit_count = len(layout.limits) + len(tenant_limits)
+    log_sizes = [_log_size(limit) for limit in layout.limits]
+    width = max(1, len(layout.deployments))
+    segments = min(MOST_SEGMENTS, max(64, 8 * len(accesses) * (len(layout.models) + 1)))
+    rows = [
+        1, 1, len(layout.accounts), max(1, len(layout.buckets)), width, len(layout.models), max(1, len(layout.tenant_names)),
+        tiers, segments, _pool_count(layout, bundle), max(1, limit_count), max(1, len(layout.limits) * tiers),
+        max(1, sum(log_sizes)), bundle.queue.max_in_system, segments, width, len(layout.models),
+        max(len(layout.models), sum(map(len, chains)) + len(layout.models)), width, len(accesses) * width,
+        segments * width, 16, MEMORY_WORDS, 16 * (width + 4) + 4 * width + 64, LOG_ROWS + LOG_SLACK + 40 * len(layout.accounts),
+    ]  # fmt: skip
+    block, _ = allocate(list(zip(SECTION_TYPES, rows, strict=True)), HEADER_WORDS)
+    state = open_state(block)
+    _fill_settings(state, bundle, start_us, seed, user_routing)
+    _fill_limits(state, layout, tenant_limits, log_sizes, start_us)
+    _fill_shares(state, layout, bundle, start_us)
+    _fill_accounts(state, layout, bundle)
+    _fill_models(state, layout, chains)
+    _fill_deployments(state, layout)
+    _fill_tiers(state, bundle)
+    _fill_tenants(state, layout, bundle, tenant_access, tenant_limits)
+    _fill_access(state, layout, bundle, accesses)
+    _fill_slots(state)
+    return block
+
+
+def _micro(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int, user_routing: bool) -> None:
+    queue, retry, cooldown, scale = bundle.queue, bundle.retry, bundle.cooldown, bundle.scaling
+    code = USER if user_routing else ROUTING_CODES[bundle.routing.policy]
+    values = {
+        "seed": seed, "start_us": start_us, "budget_period_us": BUDGET_PERIOD_US,
+        "queue_enabled": queue.enabled, "max_waiting": queue.max_waiting,
+        "max_waiting_per_tenant": queue.max_waiting_per_tenant, "aging_milli_per_s": round(queue.aging_per_s * 1000),
+        "fair_share": queue.fair_share, "max_attempts": retry.max_attempts, "backoff_us": _micro(retry.backoff_s),
+        "backoff_max_us": _micro(retry.backoff_max_s), "fallback_models": retry.fallback_models,
+        "failures_to_cool": cooldown.failures_to_cool, "failure_window_us": _micro(cooldown.failure_window_s),
+        "cooldown_us": _micro(cooldown.cooldown_s), "throttle_us": _micro(cooldown.throttle_s),
+        "overload_us": _micro(cooldown.overload_s), "acceleration_us": _micro(cooldown.acceleration_s),
+        "money_us": _micro(cooldown.money_s), "reservation": RESERVATION_CODES[bundle.reservation.mode],
+        "routing": code, "model_choice": MODEL_CHOICE_CODES[bundle.routing.model_choice],
+        "needs_headroom": code in NEEDS_HEADROOM, "output_prediction_pm": round(bundle.output_prediction_ratio * 1000),
+        "scaling": scaling.SCALING_CODES[scale.policy], "period_us": _micro(scale.period_s),
+        "hold_periods": scale.hold_periods, "scaling_cooldown_us": _micro(scale.cooldown_s),
+        "min_accounts": scale.min_accounts, "max_accounts": scale.max_accounts,
+        "dedicated_overflow": bundle.reservation.dedicated_overflow, "add_above": scale.add_above,
+        "retire_below": scale.retire_below, "horizon_s": scale.horizon_s,
+    }  # fmt: skip
+    for name, value in values.items():
+        state.settings[0][name] = value
+    state.params[: len(bundle.routing.params)] = bundle.routing.params
+
+
+def _log_size(limit: LimitRow) -> int:
+    if limit.window != "sliding":
+        return 0
+    if limit.charge == "requests" and limit.amount <= LARGEST_EXACT_LOG:
+        return limit.amount
+    return GRID_CELLS + 2
+
+
+def _limit_capacity(limit: LimitRow) -> int:
+    return limit.depth * BUCKET_UNIT if limit.window in ("token_bucket", "paced") else limit.amount
+
+
+def _window_start_us(limit: LimitRow, start_us: int) -> int:
+    if limit.window_us == 0 or limit.window == "sliding":
+        return start_us
+    return start_us - (start_us - limit.offset_us) % limit.window_us
+
+
+def _fill_limiter(row: np.void, limit: LimitRow, start_us: int, capacity_units: int, rate: int) -> None:
+    in_bucket = limit.window in ("token_bucket", "paced")
+    row["level"] = row["capacity"] = row["capacity_configured"] = capacity_units
+    row["rate"] = row["rate_configured"] = rate if in_bucket else 0
+    row["stamp_us"] = _window_start_us(limit, start_us)
+    row["window_us"], row["offset_us"] = limit.window_us, limit.offset_us
+    row["unit"] = BUCKET_UNIT if in_bucket else 1
+    row["growth_pm"], row["scale_pm"] = limit.growth_pm, 1000
+    row["window"] = WINDOWS.index(limit.window)
+    row["charge"] = CHARGES.index(limit.charge)
+    row["dimension"] = DIMENSIONS.index(limit.dimension)
+
+
+def _fill_limits(state: State, layout: Layout, tenant_limits: list[tuple[int, LimitRow]], log_sizes: list[int], start_us: int) -> None:
+    log_start = 0
+    for number, limit in enumerate(layout.limits):
+        row = state.limits[number]
+        _fill_limiter(row, limit, start_us, _limit_capacity(limit), limit.amount)
+        row["log_start"], row["log_size"] = log_start, log_sizes[number]
+        exact = log_sizes[number] == limit.amount and limit.charge == "requests"
+        row["grid_us"] = 0 if exact else max(1, limit.window_us // GRID_CELLS)
+        log_start += log_sizes[number]
+    for number, (_, limit) in enumerate(tenant_limits):
+        _fill_limiter(state.limits[len(layout.limits) + number], limit, start_us, _limit_capacity(limit), limit.amount)
+
+
+def _fill_shares(state: State, layout: Layout, bundle: PolicyBundle, start_us: int) -> None:
+    """One limiter per (limit, tier): the tier's share, or in mode cap what its rank and below may use."""
+    shares = granted_shares(bundle.tiers, bundle.reservation.oversubscription)
+    order = by_priority(bundle.tiers)
+    if bundle.reservation.mode == "partition":
+        shares[order[-1]] += max(0.0, 1.0 - sum(shares))
+    if bundle.reservation.mode == "cap":
+        above = {row: sum(shares[other] for other in order[:rank]) for rank, row in enumerate(order)}
+        shares = [max(0.0, 1.0 - above[row]) for row in range(len(shares))]
+    for number, limit in enumerate(layout.limits):
+        for tier, share in enumerate(shares):
+            row = state.shares[number * len(shares) + tier]
+            part = round(share * 1_000_000)
+            _fill_limiter(row, limit, start_us, _limit_capacity(limit) * part // 1_000_000, limit.amount * part // 1_000_000)
+            if limit.window == "sliding":
+                # A share of a sliding limit is judged by windows of the same length.
+                row["window"] = limits.FIXED
+                row["stamp_us"] = start_us
+                row["offset_us"] = start_us % limit.window_us
+
+
+def _pool_keys(layout: Layout) -> list[tuple[int, str | None]]:
+    return list(dict.fromkeys((account.provider, account.spec.dedicated_to) for account in layout.accounts))
+
+
+def _pool_count(layout: Layout, bundle: PolicyBundle) -> int:
+    del bundle
+    return max(1, len(_pool_keys(layout)))
+
+
+def _fill_accounts(state: State, layout: Layout, bundle: PolicyBundle) -> None:
+    pools = _pool_keys(layout)
+    tier_rows = {tier.name: row for row, tier in enumerate(bundle.tiers)}
+    by_account: list[list[int]] = [[] for _ in layout.accounts]
+    for number, deployment in enumerate(layout.deployments):
+        by_account[deployment.account].append(number)
+    place = 0
+    for number, account in enumerate(layout.accounts):
+        row, spec = state.accounts[number], account.spec
+        if spec.dedicated_to is not None and spec.dedicated_to not in tier_rows:
+            raise SchemaError(f"accounts.{spec.name}.dedicated_to: {spec.dedicated_to!r} is none of {list(tier_rows)}")
+        row["limit_lo"], row["limit_hi"] = account.limit_lo, account.limit_known_hi
+        row["pool"] = pools.index((account.provider, spec.dedicated_to))
+        row["keys_left"] = spec.keys + spec.standby_keys
+        row["dedicated_tier"] = tier_rows[spec.dedicated_to] if spec.dedicated_to else NOWHERE
+        row["state"] = row["base_state"] = _ACCOUNT_STATES[spec.state]
+        row["lead_time_us"] = _micro(spec.lead_time_s)
+        row["scale_pm"] = 1000
+        mine = sorted(by_account[number], key=lambda d: (layout.deployments[d].bucket, d))
+        row["deployments_lo"], row["deployments_hi"] = place, place + len(mine)
+        state.account_deployments[place : place + len(mine)] = mine
+        place += len(mine)
+    for number, bucket in enumerate(layout.buckets):
+        row = state.buckets[number]
+        row["account"] = bucket.account
+        row["limit_lo"], row["limit_hi"] = bucket.limit_lo, bucket.limit_known_hi
+    state.pools["changed_us"] = -NEVER_US
+
+
+def _nano_per_1m(usd_per_1m: float) -> int:
+    return nano_usd(usd_per_1m)
+
+
+def _chain(layout: Layout, wanted: int) -> list[int]:
+    """The model wanted, then its fallbacks and theirs, each once."""
+    names = {model.name: row for row, model in enumerate(layout.models)}
+    chain = [wanted]
+    for row in chain:
+        for name in layout.models[row].fallbacks:
+            if name not in names:
+                raise SchemaError(f"models.{layout.models[row].name}.fallbacks: {name!r} is no model of this platform")
+            if names[name] not in chain:
+                chain.append(names[name])
+    return chain
+
+
+def _fill_models(state: State, layout: Layout, chains: list[list[int]]) -> None:
+    place = len(layout.models)
+    state.chain[:place] = np.arange(place)
+    for number, model in enumerate(layout.models):
+        row = state.models[number]
+        cached = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
+        row["input_nano_usd_per_1m"] = _nano_per_1m(model.input_usd_per_1m)
+        row["cached_nano_usd_per_1m"] = _nano_per_1m(cached)
+        row["output_nano_usd_per_1m"] = _nano_per_1m(model.output_usd_per_1m)
+        row["context_tokens"], row["max_output_tokens"] = model.context_tokens, model.max_output_tokens
+        row["deployments_lo"], row["deployments_hi"] = layout.model_deployments[number]
+        row["chain_lo"], row["chain_hi"] = place, place + len(chains[number])
+        state.chain[place : place + len(chains[number])] = chains[number]
+        place += len(chains[number])
+        for point, share in enumerate(model.performance):
+            row[f"performance_pm_{point}"] = round(share * 1000)
+
+
+def _surely_fits_tokens(layout: Layout, model: Model, rows: list[LimitRow]) -> int:
+    """A request of so many tokens in all passes each of these limits when it is idle."""
+    dearest = max(model.input_usd_per_1m, model.cached_input_usd_per_1m or 0.0, model.output_usd_per_1m)
+    most = NEVER_US
+    for limit in rows:
+        if limit.charge == "cost" and dearest > 0:
+            most = min(most, int(limit.amount * 1_000_000 / nano_usd(dearest)) - 1)
+        elif limit.charge not in ("requests", "cost") and limit.window != "paced":
+            most = min(most, limit.depth if limit.window == "token_bucket" else limit.amount)
+    return most
+
+
+def _fill_deployments(state: State, layout: Layout) -> None:
+    for number, deployment in enumerate(layout.deployments):
+        row = state.deployments[number]
+        account, bucket = layout.accounts[deployment.account], layout.buckets[deployment.bucket]
+        row["wake_us"] = NEVER_US
+        row["newest"] = NO_SLOT
+        row["weight"] = account.spec.weight
+        row["model"], row["account"], row["bucket"] = deployment.model, deployment.account, deployment.bucket
+        row["shared"] = account.spec.dedicated_to is None
+        own = layout.limits[account.limit_lo : account.limit_known_hi] + layout.limits[bucket.limit_lo : bucket.limit_known_hi]
+        row["surely_fits_tokens"] = _surely_fits_tokens(layout, layout.models[deployment.model], own)
+
+
+def _fill_tiers(state: State, bundle: PolicyBundle) -> None:
+    shares = granted_shares(bundle.tiers, bundle.reservation.oversubscription)
+    above = 0.0
+    for rank, number in enumerate(by_priority(bundle.tiers)):
+        row = state.tiers[number]
+        row["priority_milli"] = round(bundle.tiers[number].priority_score * 1000)
+        row["rank"] = rank
+        row["share_pm"] = round(shares[number] * 1000)
+        row["above_pm"] = round(above * 1000)
+        above += shares[number]
+
+
+def _accesses(layout: Layout, bundle: PolicyBundle) -> tuple[list[Access], list[int]]:
+    """The different contracts there are, and which one each tenant group has."""
+    found: dict[Access, int] = {}
+    rows = []
+    for group in layout.tenant_groups:
+        access = Access(tier_of(group, bundle.tiers), tuple(sorted(group.regions)), tuple(sorted(group.tags)), group.models)
+        rows.append(found.setdefault(access, len(found)))
+    return list(found), rows
+
+
+def _fill_access(state: State, layout: Layout, bundle: PolicyBundle, accesses: list[Access]) -> None:
+    width = max(1, len(layout.deployments))
+    has_dedicated = {account.spec.dedicated_to for account in layout.accounts}
+    for number, access in enumerate(accesses):
+        tier = bundle.tiers[access.tier]
+        only_dedicated = tier.dedicated_keys and tier.name in has_dedicated and not bundle.reservation.dedicated_overflow
+        for row, deployment in enumerate(layout.deployments):
+            spec = layout.accounts[deployment.account].spec
+            fits = (
+                spec.dedicated_to == tier.name
+                or (spec.dedicated_to is None and not only_dedicated)
+            ) and (
+                (not access.regions or spec.region in access.regions)
+                and set(access.tags) <= set(spec.tags)
+                and (not access.models or layout.models[deployment.model].name in access.models)
+            )  # fmt: skip
+            state.open[number * width + row] = fits
+
+
+def _tenant_limits(layout: Layout, bundle: PolicyBundle) -> list[tuple[int, LimitRow]]:
+    """(tenant group, limit) of every tenant's own limits, tenant by tenant."""
+    rows: list[tuple[int, LimitRow]] = []
+    for tenant, group_row in enumerate(layout.tenant_group):
+        group = layout.tenant_groups[group_row]
+        multiplier = bundle.tiers[tier_of(group, bundle.tiers)].rate_limit_multiplier
+        for dimension, base in (("rpm", group.requests_per_min), ("tpm", group.tokens_per_min)):
+            if base is not None:
+                amount = min(max(1, round(base * multiplier)), 10**9)
+                rule = "requests" if dimension == "rpm" else "max_tokens"
+                row = LimitRow(
+                    name=f"tenants.{layout.tenant_names[tenant]}.{dimension}", account=-1, bucket=-1,
+                    dimension=dimension, window="token_bucket", charge=rule, amount=amount, depth=amount,
+                    window_us=0, offset_us=0, growth_pm=0, known=True,
+                )  # fmt: skip
+                rows.append((tenant, row))
+    return rows
+
+
+def _fill_tenants(
+    state: State, layout: Layout, bundle: PolicyBundle, access: list[int], tenant_limits: list[tuple[int, LimitRow]]
+) -> None:
+    lo = len(layout.limits)
+    owners = [tenant for tenant, _ in tenant_limits]
+    counts = np.bincount(np.asarray(owners, dtype=np.int64), minlength=len(layout.tenant_names)) if owners else None
+    for tenant, group_row in enumerate(layout.tenant_group):
+        group, row = layout.tenant_groups[group_row], state.tenants[tenant]
+        tier = tier_of(group, bundle.tiers)
+        floor = bundle.tiers[tier].quality_floor if group.quality_floor is None else group.quality_floor
+        row["tier"], row["access"] = tier, access[group_row]
+        row["budget_nano_usd"] = -1 if group.budget_usd_per_month is None else nano_usd(group.budget_usd_per_month)
+        row["request_budget_nano_usd"] = nano_usd(group.request_budget_usd or 0.0)
+        row["weight_milli"] = max(1, round(group.weight * 1000))
+        row["quality_floor_pm"] = round(floor * 1000)
+        own = 0 if counts is None else int(counts[tenant])
+        row["limit_lo"], row["limit_hi"] = lo, lo + own
+        lo += own
+
+
+def _fill_slots(state: State) -> None:
+    size = state.requests.size
+    state.requests["next"] = np.arange(1, size + 1)
+    state.requests["next"][size - 1] = NO_SLOT
+    state.requests["request"] = -1
+    state.pulse[0]["free_slot"] = 0
+
+

@@ -1,0 +1,175 @@
+"""Pools of accounts: what a scaling tick sees and does, and accounts that come and go."""
+
+from policies import scaling
+from policies.compile import inlined
+from policies.limits import ACCELERATION, IN_FLIGHT, PACED
+from policies.log import ACCOUNT as ACCOUNT_ROW
+from policies.log import ACTIVE, CONTROL, DRAINING, KEY_ADDED, NO_KEYS, ORDERABLE, ORDERED, STANDBY, TICK
+from policies.notes import ask, note
+from policies.state import DO_READY, DO_TICK, DO_WAKE, State
+
+
+@inlined
+def _set_account(state: State, row: int, new_state: int, ready_us: int, utilization_pm: int) -> None:
+    account = state.accounts[row]
+    account["state"] = new_state
+    note(state, ACCOUNT_ROW, new_state, -1, 0, -1, -1, -1, row, ready_us, utilization_pm, account["key"], 0)
+
+
+@inlined
+def wake_account(state: State, row: int, now_us: int) -> None:
+    """Let all deployments of an account ask for work now."""
+    account = state.accounts[row]
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        deployment_row = state.account_deployments[place]
+        deployment = state.deployments[deployment_row]
+        if deployment["wake_us"] > now_us:
+            deployment["wake_us"] = now_us
+            ask(state, DO_WAKE, deployment_row, -1, now_us)
+
+
+@inlined
+def drained(state: State, row: int, now_us: int) -> None:
+    """An account that drains and has nothing in flight is at rest again."""
+    account = state.accounts[row]
+    if account["state"] == DRAINING and account["in_flight"] == 0:
+        _set_account(state, row, STANDBY if account["base_state"] != ORDERABLE else ORDERABLE, now_us, 0)
+
+
+@inlined
+def _limit_use(state: State, row: int, period_us: int) -> float:
+    """Use of one limit over the last period as a share of what it allowed."""
+    limit = state.limits[row]
+    window = limit["window"]
+    if limit["capacity"] <= 0:
+        return 0.0
+    if window == IN_FLIGHT:
+        return float(limit["held"]) / float(limit["capacity"])
+    used = float(limit["period_used"]) * float(limit["unit"])
+    limit["period_used"] = 0
+    if window <= PACED:
+        return used / (float(limit["rate"]) * float(period_us))
+    if window == ACCELERATION:
+        return 0.0
+    return used / (float(limit["capacity"]) * float(period_us) / float(limit["window_us"]))
+
+
+@inlined
+def _account_use(state: State, row: int, period_us: int) -> float:
+    """The fullest limit of an account over the last period."""
+    account = state.accounts[row]
+    most = 0.0
+    for limit in range(account["limit_lo"], account["limit_hi"]):
+        most = max(most, _limit_use(state, limit, period_us))
+    last_bucket = -1
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        bucket_row = state.deployments[state.account_deployments[place]]["bucket"]
+        if bucket_row > last_bucket:
+            last_bucket = bucket_row
+            bucket = state.buckets[bucket_row]
+            for limit in range(bucket["limit_lo"], bucket["limit_hi"]):
+                most = max(most, _limit_use(state, limit, period_us))
+    return most
+
+
+@inlined
+def _measure(state: State, pool_row: int, period_us: int) -> None:
+    pool = state.pools[pool_row]
+    total = 0.0
+    pool["accounts"], pool["standby"], pool["ordered"] = 0, 0, 0
+    for row in range(state.accounts.size):
+        account = state.accounts[row]
+        if account["pool"] != pool_row:
+            continue
+        if account["state"] == ACTIVE:
+            pool["accounts"] += 1
+            total += _account_use(state, row, period_us)
+        elif account["state"] == STANDBY:
+            pool["standby"] += 1
+        elif account["state"] == ORDERED:
+            pool["ordered"] += 1
+    pool["utilization"] = total / pool["accounts"] if pool["accounts"] > 0 else 0.0
+
+
+@inlined
+def _find_account(state: State, pool_row: int, wanted_state: int, last: bool) -> int:
+    found = -1
+    for row in range(state.accounts.size):
+        account = state.accounts[row]
+        if account["pool"] == pool_row and account["state"] == wanted_state:
+            if not last:
+                return row
+            found = row
+    return found
+
+
+@inlined
+def _add(state: State, pool_row: int, utilization_pm: int, now_us: int) -> bool:
+    """Put a draining account back, else activate a standby one at once, else order one."""
+    for ready_state in (DRAINING, STANDBY):
+        row = _find_account(state, pool_row, ready_state, False)
+        if row >= 0:
+            _set_account(state, row, ACTIVE, now_us, utilization_pm)
+            wake_account(state, row, now_us)
+            return True
+    row = _find_account(state, pool_row, ORDERABLE, False)
+    if row < 0:
+        return False
+    ready_us = now_us + state.accounts[row]["lead_time_us"]
+    state.accounts[row]["ready_us"] = ready_us
+    _set_account(state, row, ORDERED, ready_us, utilization_pm)
+    ask(state, DO_READY, row, -1, ready_us)
+    return True
+
+
+@inlined
+def _retire(state: State, pool_row: int, utilization_pm: int, now_us: int) -> bool:
+    row = _find_account(state, pool_row, ACTIVE, True)
+    if row < 0:
+        return False
+    _set_account(state, row, DRAINING, now_us, utilization_pm)
+    drained(state, row, now_us)
+    return True
+
+
+@inlined
+def tick(state: State, now_us: int) -> None:
+    """A scaling period has passed: measure each pool, ask the scaling policy, act."""
+    settings = state.settings[0]
+    state.pulse[0]["now_us"] = now_us
+    for pool_row in range(state.pools.size):
+        pool = state.pools[pool_row]
+        _measure(state, pool_row, settings["period_us"])
+        utilization_pm = int(pool["utilization"] * 1000.0)
+        note(state, TICK, 0, -1, 0, -1, -1, -1, pool_row, utilization_pm, pool["accounts"], 0, 0)
+        change = scaling.change(pool, settings, now_us)
+        acted = False
+        if change > 0:
+            acted = _add(state, pool_row, utilization_pm, now_us)
+        elif change < 0:
+            acted = _retire(state, pool_row, utilization_pm, now_us)
+        if acted:
+            pool["changed_us"] = now_us
+            pool["above"], pool["below"] = 0, 0
+    ask(state, DO_TICK, -1, -1, now_us + settings["period_us"])
+
+
+@inlined
+def ready(state: State, row: int, now_us: int) -> None:
+    """An ordered account has arrived."""
+    if state.accounts[row]["state"] == ORDERED:
+        state.pulse[0]["now_us"] = now_us
+        _set_account(state, row, ACTIVE, now_us, 0)
+        wake_account(state, row, now_us)
+
+
+@inlined
+def add_key(state: State, row: int, now_us: int) -> None:
+    """The operator adds a key: an account that was out for want of one is back."""
+    state.pulse[0]["now_us"] = now_us
+    account = state.accounts[row]
+    account["keys_left"] += 1
+    note(state, CONTROL, KEY_ADDED, -1, 0, -1, -1, -1, row, account["keys_left"], 0, 0, 0)
+    if account["state"] == NO_KEYS:
+        _set_account(state, row, ACTIVE, now_us, 0)
+        wake_account(state, row, now_us)
