@@ -1,10 +1,9 @@
 """What the schema cannot see: names that fit nothing, circles, totals without bound, tenants nobody may serve."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from forge1sim.scenario.problems import Finding, nearest, shown_value
+from forge1sim.scenario.problems import Finding, dotted, nearest, shown_value
 from forge1sim.scenario.resolve import served
 from forge1sim.scenario.schema import Scenario, ScenarioTenants, model_name
 from forge1sim.scenario.yaml_tree import Path_
@@ -19,11 +18,10 @@ SCALING_POLICIES = ("none", "threshold", "predictive")
 WEEK_S = 7 * 86_400.0
 
 
-def unknown(path: Path_, name: str, known: Iterable[str], kind: str) -> Iterator[Finding]:
+def unknown(path: Path_, name: str, known: Collection[str], kind: str) -> Iterator[Finding]:
     """A finding if `name` is none of `known`."""
-    names = list(known)
-    if name not in names:
-        yield path, f"is {shown_value(name)}, no {kind} of this scenario; {nearest(name, names, kind + 's')}"
+    if name not in known:
+        yield path, f"is {shown_value(name)}, no {kind} of this scenario; {nearest(name, known, kind + 's')}"
 
 
 def name_findings(scenario: Scenario) -> Iterator[Finding]:
@@ -45,10 +43,10 @@ def name_findings(scenario: Scenario) -> Iterator[Finding]:
 
 
 def _twice(path: Path_, names: list[str]) -> Iterator[Finding]:
-    for name, times in Counter(names).items():
-        if times > 1:
-            rows = [row for row, other in enumerate(names) if other == name]
-            yield (*path, rows[1], "name"), f"is {shown_value(name)}, already the name of {'.'.join(map(str, path))}.{rows[0]}"
+    first: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if first.setdefault(name, row) != row:
+            yield (*path, row, "name"), f"is {shown_value(name)}, already the name of {dotted(path)}.{first[name]}"
 
 
 def _numbered_twice(field: str, groups: list[tuple[str, int]]) -> Iterator[Finding]:
@@ -64,7 +62,7 @@ def _numbered_twice(field: str, groups: list[tuple[str, int]]) -> Iterator[Findi
 
 def model_findings(models: dict[int, Model], accounts: tuple[Account, ...]) -> Iterator[Finding]:
     """Models that no account serves, and fallbacks to nothing or in a circle."""
-    names = [model.name for model in models.values()]
+    names = {model.name for model in models.values()}
     reached = {model.name for account in accounts for model in served(account, models)}
     graph = {model.name: [name for name in model.fallbacks if name in names and name != model.name] for model in models.values()}
     for row, model in models.items():
@@ -133,7 +131,8 @@ def tenant_findings(
     scenario: Scenario, groups: tuple[ScenarioTenants, ...], accounts: tuple[Account, ...], models: dict[int, Model]
 ) -> Iterator[Finding]:
     """Tenants that name unknown models or that no deployment may serve, contradictory budgets, too many of them."""
-    names = [model_name(item) for item in scenario.models]
+    names = {model_name(item): item for item in scenario.models}
+    auto_or_names = {AUTO_NAME, *names}
     reasons: dict[object, str] = {}
     overflow = scenario.policies.reservation.dedicated_overflow
     confined = {tier.name for tier in scenario.policies.tiers if tier.dedicated_keys and not overflow}
@@ -141,14 +140,14 @@ def tenant_findings(
         for position, name in enumerate(group.models):
             yield from unknown(("tenants", row, "models", position), name, names, "model")
         for name in group.demand.models if group.demand else ():
-            yield from unknown(("tenants", row, "demand", "models", name), name, [AUTO_NAME, *names], "model")
+            yield from unknown(("tenants", row, "demand", "models", name), name, auto_or_names, "model")
         if None not in (group.request_budget_usd, group.budget_usd_per_month) and (
             float(group.request_budget_usd or 0) > float(group.budget_usd_per_month or 0)
         ):
             budgets = f"{group.request_budget_usd:g}, more than budget_usd_per_month {group.budget_usd_per_month:g}"
             yield ("tenants", row, "request_budget_usd"), f"is {budgets}"
         needs = (group.tier, group.regions, group.tags, group.models)
-        if group.tier is not None and set(group.models) <= set(names) and len(models) == len(names):
+        if group.tier is not None and names.keys() >= set(group.models) and len(models) == len(names):
             if needs not in reasons:
                 reasons[needs] = _why_unserved(group, accounts, models, group.tier in confined)
             if reasons[needs]:
@@ -195,7 +194,7 @@ def policy_findings(scenario: Scenario) -> Iterator[Finding]:
 def fault_findings(scenario: Scenario, accounts: tuple[Account, ...]) -> Iterator[Finding]:
     """Faults that strike nothing: unknown names, no account that matches, or after the end."""
     end_s = scenario.horizon_s + scenario.drain_s
-    account_names = [name for account in accounts for name in _account_names(account)]
+    account_names = {name for account in accounts for name in _account_names(account)}
     for row, fault in enumerate(scenario.faults):
         found = [
             *_named(("faults", row, "provider"), fault.provider, {account.provider for account in accounts}, "provider"),
@@ -209,7 +208,7 @@ def fault_findings(scenario: Scenario, accounts: tuple[Account, ...]) -> Iterato
             yield ("faults", row, "start_s"), f"is {fault.start_s:g}, after the end of the run (horizon and drain, {end_s:g})"
 
 
-def _named(path: Path_, name: str | None, known: Iterable[str], kind: str) -> Iterator[Finding]:
+def _named(path: Path_, name: str | None, known: Collection[str], kind: str) -> Iterator[Finding]:
     if name is not None:
         yield from unknown(path, name, known, kind)
 
@@ -236,8 +235,8 @@ def slo_findings(scenario: Scenario) -> Iterator[Finding]:
 
 def workload_findings(scenario: Scenario) -> Iterator[Finding]:
     """Sources for groups or models that do not exist, no requests at all, or more than a run can hold."""
-    groups = [group.name for group in scenario.tenants]
-    names = [model_name(item) for item in scenario.models]
+    groups = {group.name for group in scenario.tenants}
+    names = {model_name(item) for item in scenario.models}
     for row, source in enumerate(scenario.workload.sources):
         if isinstance(source, Synthetic):
             continue
@@ -245,7 +244,7 @@ def workload_findings(scenario: Scenario) -> Iterator[Finding]:
         for name in source.assign.groups:
             yield from unknown((*path, "assign", "groups", name), name, groups, "tenant group")
         for name in source.requests.models:
-            yield from unknown((*path, "requests", "models", name), name, [AUTO_NAME, *names], "model")
+            yield from unknown((*path, "requests", "models", name), name, {AUTO_NAME, *names}, "model")
         for label, name in ({} if isinstance(source, ServeGen) else source.models).items():
             yield from unknown((*path, "models", label), name, names, "model")
     rates = [rate for group in scenario.tenants if (rate := _rate_per_s(group)) is not None]

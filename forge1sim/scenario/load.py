@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from forge1sim.scenario import checks, resolve
 from forge1sim.scenario.extends import read_extended
 from forge1sim.scenario.folders import Folders, find_inside
 from forge1sim.scenario.overrides import apply_override
-from forge1sim.scenario.problems import Finding, scenario_error, schema_findings, shown_value
+from forge1sim.scenario.problems import MAX_FINDINGS, Finding, scenario_error, schema_findings, shown_value
 from forge1sim.scenario.schema import (
     DURATION_PATTERN,
     CatalogueModel,
@@ -208,21 +209,21 @@ class _Loader:
     def load(self) -> LoadedScenario:
         scenario, findings = self.scenario, self.findings
         catalogue = self._catalogue()
-        findings.extend(checks.name_findings(scenario))
+        self._note(checks.name_findings(scenario))
         models = resolve.resolve_models(scenario, catalogue, findings)
-        findings.extend(checks.account_findings(scenario, models, catalogue.providers))
+        self._note(checks.account_findings(scenario, models, catalogue.providers))
         self._stop_if_any()
         accounts = tuple(
             resolve.resolve_account(row, account, catalogue, models, findings)
             for row, account in enumerate(scenario.accounts)
         )
         groups = resolve.resolve_tenants(scenario, findings)
-        findings.extend(checks.model_findings(models, accounts))
-        findings.extend(checks.tenant_findings(scenario, groups, accounts, models))
-        findings.extend(checks.policy_findings(scenario))
-        findings.extend(checks.fault_findings(scenario, accounts))
-        findings.extend(checks.slo_findings(scenario))
-        findings.extend(checks.workload_findings(scenario))
+        self._note(checks.model_findings(models, accounts))
+        self._note(checks.tenant_findings(scenario, groups, accounts, models))
+        self._note(checks.policy_findings(scenario))
+        self._note(checks.fault_findings(scenario, accounts))
+        self._note(checks.slo_findings(scenario))
+        self._note(checks.workload_findings(scenario))
         data_files, user_policies = dict(self._data_files()), dict(self._user_policies())
         self._stop_if_any()
         platform = Platform(
@@ -242,6 +243,9 @@ class _Loader:
             data_files=data_files,
             user_policies=user_policies,
         )
+
+    def _note(self, findings: Iterable[Finding]) -> None:
+        self.findings.extend(islice(findings, MAX_FINDINGS))
 
     def _stop_if_any(self) -> None:
         if self.findings:

@@ -11,6 +11,7 @@ from forge1sim.errors import ScenarioError
 from forge1sim.scenario.yaml_tree import Node, Path_
 
 MAX_PROBLEMS = 20
+MAX_FINDINGS = 100      # of one kind; close names take time to find, and nobody reads more
 Finding = tuple[Path_, str]
 """Where in the scenario, and what is wrong there: text that goes on after the field's name."""
 
@@ -26,7 +27,7 @@ def scenario_error(tree: Node, findings: Iterable[Finding]) -> ScenarioError:
     lines = sorted(dict.fromkeys(lines), key=lambda line: (line[0].file != tree.place.file, line[0].file, line[0].line))
     shown = [text for _, text in lines[:MAX_PROBLEMS]]
     if len(lines) > MAX_PROBLEMS:
-        shown.append(f"{tree.place.file}: and {len(lines) - MAX_PROBLEMS} more problems")
+        shown.append(f"{tree.place.file}: and at least {len(lines) - MAX_PROBLEMS} more problems")
     return ScenarioError(shown)
 
 
@@ -68,9 +69,9 @@ def fields_at(root: type[BaseModel], path: Path_) -> list[str]:
 
 
 def schema_findings(error: ValidationError, root: type[BaseModel], data: Any) -> list[Finding]:
-    """What the schema objects to, in our words."""
+    """What the schema objects to, in our words; the first hundred."""
     findings = []
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:MAX_FINDINGS]:
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # long enough as written; its items have findings of their own
         path = _path_in(data, detail["loc"], missing=detail["type"] == "missing")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -197,7 +198,18 @@ def test_no_more_than_twenty_problems_are_listed(tmp_path):
     with pytest.raises(ScenarioError) as caught:
         load_scenario(write(tmp_path, VALID.replace("providers:\n", f"{accounts}providers:\n")))
     assert len(caught.value.problems) == 21
-    assert caught.value.problems[-1].endswith("and 30 more problems")
+    assert caught.value.problems[-1].endswith("and at least 30 more problems")
+
+
+def test_a_file_full_of_problems_is_refused_quickly(tmp_path):
+    """Looking for close names is slow; a hostile file must not make us look a hundred thousand times."""
+    tenants = "".join(f"  - {{name: t{row % 9000}, tier: enterprize{row}, models: [m{row}, n{row}], tagz: 1}}\n" for row in range(15_000))
+    for text in (tenants, tenants.replace(", tagz: 1", "")):
+        begin = time.process_time()
+        with pytest.raises(ScenarioError) as caught:
+            load_scenario(write(tmp_path, VALID.replace("policies:\n", f"{text}policies:\n")))
+        assert len(caught.value.problems) == 21
+        assert time.process_time() - begin < 20
 
 
 def test_a_problem_of_the_base_names_the_base(tmp_path):
