@@ -16,3 +16,15 @@ _REQUEST_BITS = 50
 def tie_key(kind: int, request: int, attempt: int) -> int:
     """Orders events of equal time. `request` is below 2**50, `attempt` below 64."""
     return (kind << (_REQUEST_BITS + _ATTEMPT_BITS)) | (request << _ATTEMPT_BITS) | attempt
+
+
+@inlined
+def event_kind(key: int) -> int:
+    """The kind of event that a tie key was made for."""
+    return key >> (_REQUEST_BITS + _ATTEMPT_BITS)
+
+
+@inlined
+def event_request(key: int) -> int:
+    """The request, or row, that a tie key was made for."""
+    return (key >> _ATTEMPT_BITS) & ((1 << _REQUEST_BITS) - 1)

@@ -1,0 +1,243 @@
+"""The world of a simulated gateway: requests come from a sheet, providers are emulated.
+
+`happen` carries one event to the gateway and the gateway's effects to the providers, and
+leaves new events in `out`. It knows no clock and no order: a driver decides what happens
+next and when. Both drivers call the same function; neither knows the other.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.extending import overload
+
+from forge1sim.providers import OK, begin, cancel, end, partial_output
+from forge1sim.providers.tables import ANSWER
+from forge1sim.workload.table import NEVER_US, REQUESTS
+from policies import gateway, pools
+from policies.arena import OpenBlock, allocate, tables_of, window
+from policies.compile import compiled, inlined
+from policies.log import CLIENT_GONE, PREEMPTED
+from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
+from policies.rows import Bytes, Rows
+from policies.state import (
+    DO_ABORT,
+    DO_DISPATCH,
+    DO_EXPIRE,
+    DO_READY,
+    DO_RETRY,
+    DO_WAKE,
+    IN_FLIGHT,
+    LOG_ROWS,
+    NO_SLOT,
+    State,
+    open_state,
+)
+
+HEADER_WORDS = 16
+SHEET_ROWS = 131_072
+OUT_ROWS = 65_536
+OUT_SLACK = 32_768
+
+EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
+TRUTH = np.dtype([("output_tokens", "<i8"), ("begun_us", "<i8")])
+DESK = np.dtype([("sheet_count", "<i8"), ("sheet_next", "<i8"), ("out_count", "<i8"), ("earliest_us", "<i8")])
+
+
+class World(NamedTuple):
+    """What is outside the gateway and not a provider."""
+
+    desk: Rows
+    sheet: Rows              # the next requests to arrive
+    flights: Rows            # by slot: the answer that is under way
+    truths: Rows             # by slot: what policies may not see
+    out: Rows                # events that came of the last one
+
+
+SECTION_TYPES = (DESK, REQUESTS, ANSWER, TRUTH, EVENT)
+
+
+class _OpenWorld(OpenBlock):
+    """A `World` in compiled code."""
+
+
+_open_block = tables_of(_OpenWorld, World._fields, SECTION_TYPES)
+
+
+def open_world(block: Bytes) -> World:
+    """The tables of a block made by `build_world`."""
+    header = block[: 8 * HEADER_WORDS].view(np.int64)
+    return World(*(window(block, header[2 * k], header[2 * k + 1], dtype) for k, dtype in enumerate(SECTION_TYPES)))
+
+
+@overload(open_world)
+def _open_world(block: Any) -> Any:
+    def implementation(block: Any) -> Any:
+        return _open_block(block)
+
+    return implementation
+
+
+def build_world(slots: int) -> Bytes:
+    """An empty world for a gateway with so many request slots."""
+    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, slots, OUT_ROWS), strict=True))
+    return allocate(sections, HEADER_WORDS)[0]
+
+
+@inlined
+def _plan(world: World, time_us: int, kind: int, request: int, attempt: int, row: int) -> None:
+    """Leave an event for the driver."""
+    desk = world.desk[0]
+    event = world.out[desk["out_count"]]
+    desk["out_count"] += 1
+    event["time_us"] = time_us
+    event["key"] = tie_key(kind, request, attempt)
+    event["row"] = row
+    desk["earliest_us"] = min(desk["earliest_us"], time_us)
+
+
+@inlined
+def _send(state: State, world: World, providers: Bytes, slot: int, now_us: int) -> None:
+    """Hand a dispatched request to its provider and plan the answer."""
+    request = state.requests[slot]
+    answer = world.flights[slot]
+    truth = world.truths[slot]
+    truth["begun_us"] = now_us
+    begin(
+        providers, request["deployment"], request["tenant"], request["number"], request["attempt"], request["key"],
+        request["input_tokens"], request["cached_tokens"], truth["output_tokens"], request["reserved_output"], now_us, answer,
+    )  # fmt: skip
+    _plan(world, now_us + answer["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
+
+
+@inlined
+def _answer(state: State, world: World, providers: Bytes, slot: int, request_number: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """The provider's answer reaches the gateway, unless the request has ended meanwhile."""
+    request = state.requests[slot]
+    if request["request"] != request_number or request["status"] != IN_FLIGHT:
+        return
+    answer = world.flights[slot]
+    ok = answer["outcome"] == OK
+    used = (answer["input_tokens"], answer["cached_tokens"], answer["output_tokens"])
+    end(providers, request["deployment"], ok, used[0], used[1], used[2], now_us)
+    if ok:
+        gateway.complete(state, slot, used[0], used[1], used[2], answer["limit_scale_pm"], now_us, user_policy)
+    else:
+        gateway.refuse(
+            state, slot, answer["outcome"], answer["limit"], answer["retry_after_us"], answer["limit_scale_pm"],
+            used[0], used[1], used[2], now_us, user_policy,
+        )  # fmt: skip
+
+
+@inlined
+def _hang_up(
+    state: State, world: World, providers: Bytes, slot: int, request_number: int, reason: int, now_us: int, user_policy
+) -> None:  # type: ignore[no-untyped-def]
+    """The client or a preemption ends a request, wherever it is."""
+    request = state.requests[slot]
+    input_tokens, cached_tokens, said = 0, 0, 0
+    if request["request"] == request_number and request["status"] == IN_FLIGHT:
+        answer = world.flights[slot]
+        if answer["outcome"] == OK:
+            elapsed_us = now_us - world.truths[slot]["begun_us"]
+            input_tokens, cached_tokens = answer["input_tokens"], answer["cached_tokens"]
+            said = partial_output(answer["output_tokens"], answer["duration_us"], elapsed_us)
+            cancel(providers, request["deployment"], input_tokens, cached_tokens, said, now_us)
+    gateway.cancel(state, slot, request_number, input_tokens, cached_tokens, said, reason, now_us, user_policy)
+
+
+@inlined
+def _arrive(state: State, world: World, row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    request = world.sheet[row]
+    number = state.pulse[0]["arrived"]
+    free = state.pulse[0]["free_slot"]
+    if free != NO_SLOT:
+        world.truths[free]["output_tokens"] = request["output_tokens"]
+    slot = gateway.arrive(
+        state, request["tenant"], request["number"], request["wanted"], request["service_class"], request["complexity_pm"],
+        request["input_tokens"], request["cached_tokens"], request["max_output_tokens"], request["deadline_us"],
+        request["budget_nano_usd"], now_us, user_policy,
+    )  # fmt: skip
+    if slot != NO_SLOT and request["cancel_us"] < NEVER_US:
+        _plan(world, max(request["cancel_us"], now_us), CANCELLED, number, 0, slot)
+
+
+@inlined
+def _carry_out(state: State, world: World, providers: Bytes, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+    """Turn the gateway's effects into calls and planned events."""
+    done = 0
+    while done < state.pulse[0]["effect_count"]:
+        effect = state.effects[done]
+        done += 1
+        kind, row, at_us = effect["kind"], effect["row"], effect["time_us"]
+        if kind == DO_DISPATCH:
+            _send(state, world, providers, row, now_us)
+        elif kind == DO_WAKE:
+            _plan(world, at_us, WOKEN, row, 0, row)
+        elif kind == DO_RETRY:
+            _plan(world, at_us, RETRIED, effect["request"], 0, row)
+        elif kind == DO_EXPIRE:
+            _plan(world, at_us, EXPIRED, effect["request"], 0, row)
+        elif kind == DO_READY:
+            _plan(world, at_us, READY, row, 0, row)
+        elif kind == DO_ABORT:
+            _hang_up(state, world, providers, row, effect["request"], PREEMPTED, now_us, user_policy)
+        else:
+            _plan(world, at_us, TICKED, 0, 0, 0)
+    state.pulse[0]["effect_count"] = 0
+
+
+@inlined
+def happen(
+    state: State, world: World, providers: Bytes, kind: int, request_number: int, row: int, now_us: int, user_policy
+) -> None:  # type: ignore[no-untyped-def]
+    """Let one event happen at `now_us`. New events are appended to `world.out`."""
+    if kind == ARRIVED:
+        _arrive(state, world, row, now_us, user_policy)
+    elif kind == ANSWERED:
+        _answer(state, world, providers, row, request_number, now_us, user_policy)
+    elif kind == WOKEN:
+        gateway.wake(state, row, now_us, user_policy)
+    elif kind == RETRIED:
+        gateway.retry(state, row, request_number, now_us, user_policy)
+    elif kind == EXPIRED:
+        gateway.expire(state, row, request_number, now_us)
+    elif kind == CANCELLED:
+        _hang_up(state, world, providers, row, request_number, CLIENT_GONE, now_us, user_policy)
+    elif kind == TICKED:
+        pools.tick(state, now_us)
+    elif kind == READY:
+        pools.ready(state, row, now_us)
+    _carry_out(state, world, providers, now_us, user_policy)
+
+
+@inlined
+def next_arrival_us(world: World) -> int:
+    """When the next request on the sheet arrives; NEVER_US if the sheet is used up."""
+    desk = world.desk[0]
+    if desk["sheet_next"] >= desk["sheet_count"]:
+        return int(NEVER_US)
+    return int(world.sheet[desk["sheet_next"]]["arrive_us"])
+
+
+@inlined
+def is_log_full(state: State) -> bool:
+    """Whether the log must be emptied before the next event."""
+    return bool(state.pulse[0]["log_count"] >= LOG_ROWS)
+
+
+def load_sheet(world: World, requests: Rows) -> None:
+    """Put the next requests on the sheet. The one before must be used up."""
+    world.sheet[: len(requests)] = requests
+    world.desk[0]["sheet_count"] = len(requests)
+    world.desk[0]["sheet_next"] = 0
+
+
+@compiled
+def start(gateway_block: Bytes, world_block: Bytes) -> None:
+    """Plan what happens by itself: the first scaling tick."""
+    state, world = open_state(gateway_block), open_world(world_block)
+    settings = state.settings[0]
+    world.desk[0]["out_count"] = 0
+    world.desk[0]["earliest_us"] = NEVER_US
+    if settings["scaling"] != 0:
+        _plan(world, settings["start_us"] + settings["period_us"], TICKED, 0, 0, 0)
