@@ -1,0 +1,131 @@
+"""Column numbers of the counting arrays, and the names under which they are written.
+
+Each tuple of names is in the order of the numbers above it; tests hold them together.
+Sums are int64: microseconds, tokens, nano-USD, and per mille for quality and promptness.
+"""
+
+from forge1sim.metrics.histogram import BINS, SKETCH_BINS
+
+# an answer: columns that a tenant and a flow have side by side, from `served` on
+(
+    ANSWER_OTHER_MODEL, ANSWER_OTHER_DEPLOYMENT, ANSWER_INPUT, ANSWER_CACHED, ANSWER_OUTPUT, ANSWER_WAIT_US,
+    ANSWER_LATENCY_US, ANSWER_QUALITY_PM,
+) = range(1, 9)  # fmt: skip
+ANSWER_COLUMNS = (
+    "served", "other_model", "other_deployment", "input_tokens", "cached_tokens", "output_tokens", "wait_us",
+    "latency_us", "quality_pm",
+)  # fmt: skip
+
+# how requests went, by tenant
+ARRIVED, REJECTED, EXPIRED, CANCELLED, ON_TIME, PROMPT_PM, QUEUED, ATTEMPTS, RETRIES, REFUSALS, RATE_LIMITED, COST = (
+    range(12)
+)
+SERVED = 12
+TENANT_COLUMNS = (
+    "arrived", "rejected", "expired", "cancelled", "on_time", "prompt_pm", "queued", "attempts", "retries", "refusals",
+    "rate_limited", "cost_nano_usd", *ANSWER_COLUMNS,
+)  # fmt: skip
+
+# what passed from a tier through a deployment
+F_ATTEMPTS, F_RETRIES, F_RESERVED, F_REFUSALS, F_RATE_LIMITED, F_COST, F_SERVED = range(7)
+FLOW_COLUMNS = (
+    "attempts", "retries", "reserved_tokens", "refusals", "rate_limited", "cost_nano_usd", *ANSWER_COLUMNS,
+)  # fmt: skip
+
+# a tier during one interval; an integral is followed by the largest value
+(
+    T_ARRIVED, T_SERVED, T_REJECTED, T_EXPIRED, T_CANCELLED, T_ON_TIME, T_ATTEMPTS, T_RATE_LIMITED, T_COST,
+    T_WAITING_US, T_WAITING_MAX, T_SYSTEM_US, T_SYSTEM_MAX,
+) = range(13)  # fmt: skip
+TIER_INTERVAL_COLUMNS = (
+    "arrived", "served", "rejected", "expired", "cancelled", "on_time", "attempts", "rate_limited", "cost_nano_usd",
+    "waiting_us", "waiting_max", "in_system_us", "in_system_max",
+)  # fmt: skip
+
+# a deployment during one interval; tokens used are those of answers that ended in it
+D_ATTEMPTS, D_RESERVED, D_USED, D_RATE_LIMITED, D_SERVED, D_COST, D_BUSY_US, D_IN_FLIGHT_MAX = range(8)
+DEPLOYMENT_INTERVAL_COLUMNS = (
+    "attempts", "reserved_tokens", "used_tokens", "rate_limited", "served", "cost_nano_usd", "busy_us",
+    "in_flight_max",
+)  # fmt: skip
+
+# what a limit group can be full of; counted per interval and as the busiest minute in it
+REQUESTS, TOKENS, INPUT, OUTPUT, IN_FLIGHT = range(5)
+DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens", "in_flight")
+
+# by model wanted
+W_ARRIVED, W_SERVED, W_REJECTED, W_EXPIRED, W_CANCELLED = range(5)
+WANTED_COLUMNS = ("arrived", "served", "rejected", "expired", "cancelled")
+
+# tier x model x hour
+H_SERVED, H_COST, H_QUALITY_PM = range(3)
+HOUR_COLUMNS = ("served", "cost_nano_usd", "quality_pm")
+
+# ends without an answer, by reason
+UNSERVED_KINDS = ("rejected", "expired", "cancelled")
+
+# where each part begins in the block, and the sizes that locate a row in it
+(
+    AT_TENANT, AT_TIER, AT_DEPLOYMENT, AT_GROUP, AT_ACCOUNT, AT_WANTED, AT_FLOW, AT_HOUR_MODELS, AT_TIER_INTERVALS,
+    AT_DEPLOYMENT_INTERVALS, AT_GROUP_INTERVALS, AT_CODE_INTERVALS, AT_ACCOUNT_ACTIVE, AT_MARKS, AT_TIER_OF_TENANT,
+    AT_MODEL_OF_DEPLOYMENT, AT_GROUPS_OF_DEPLOYMENT, AT_WAIT_TARGET_US, AT_TENANT_DETAIL,
+) = range(19)  # fmt: skip
+N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS = range(19, 27)
+START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(27, 31)
+
+# scalars that change; log rows by kind follow from KIND on
+(
+    NOW_US, INTERVAL, BEGIN_US, END_US, HOUR, MINUTE, MINUTE_END_US, OPEN, OPEN_MAX, OPEN_ARRIVE_US, LATENCY_SUM_US,
+    MARKS, FAULT,
+) = range(32, 45)  # fmt: skip
+KIND, KINDS = 48, 32
+HEADER_SIZE = KIND + KINDS
+
+REASONS, REFUSAL_CLASSES = 32, 16
+
+# a tenant in detail, apart from its columns so that those stay close together: rejections by reason, sketch of waits
+TENANT_SIZE = len(TENANT_COLUMNS)
+TENANT_WAIT = REASONS
+TENANT_DETAIL_SIZE = TENANT_WAIT + SKETCH_BINS
+
+# levels are pairs: how many now, and since when (in microseconds)
+SINCE = 1
+
+# a tier: levels, refusals by class, three times ends by reason, two histograms
+WAITING_NOW, IN_SYSTEM_NOW = 0, 2
+TIER_REFUSAL = 4
+TIER_UNSERVED = TIER_REFUSAL + REFUSAL_CLASSES
+TIER_WAIT = TIER_UNSERVED + len(UNSERVED_KINDS) * REASONS
+TIER_LATENCY = TIER_WAIT + BINS
+TIER_SIZE = TIER_LATENCY + BINS
+
+# a deployment: level, refusals by class, two histograms; a limit group: level, the minute's sums and number
+FLIGHT_NOW = 0
+DEPLOYMENT_REFUSAL = 2
+DEPLOYMENT_WAIT = DEPLOYMENT_REFUSAL + REFUSAL_CLASSES
+DEPLOYMENT_LATENCY = DEPLOYMENT_WAIT + BINS
+DEPLOYMENT_SIZE = DEPLOYMENT_LATENCY + BINS
+GROUP_MINUTE = 2
+GROUP_MINUTE_NUMBER = GROUP_MINUTE + 4
+GROUP_SIZE = GROUP_MINUTE_NUMBER + 1
+
+# a limit group during an interval: DIMENSIONS summed (in flight: microseconds), then the busiest minute of each
+PEAK = len(DIMENSIONS)
+
+# codes during an interval: rejections by reason, then refusals by class
+CODE_REFUSAL = REASONS
+CODES = REASONS + REFUSAL_CLASSES
+
+# an account
+STATE, STATE_SINCE_US, PAID_US = range(3)
+ACCOUNT_SIZE = 3
+
+FLOW_SIZE, WANTED_SIZE, HOUR_SIZE = len(FLOW_COLUMNS), len(WANTED_COLUMNS), len(HOUR_COLUMNS)
+TIER_INTERVAL_SIZE, DEPLOYMENT_INTERVAL_SIZE = len(TIER_INTERVAL_COLUMNS), len(DEPLOYMENT_INTERVAL_COLUMNS)
+GROUP_INTERVAL_SIZE = 2 * len(DIMENSIONS)
+
+# flags of an open request
+WAS_QUEUED, IS_QUEUED = 1, 2
+
+# a mark: time, kind, code, account row
+MOST_MARKS, MARK_SIZE = 5000, 4

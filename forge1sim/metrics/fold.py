@@ -1,0 +1,632 @@
+"""One pass over log rows. Compiled; plain Python with NUMBA_DISABLE_JIT=1.
+
+Every row is met once, in order. What must be remembered of a request between its rows stands in
+a small hash table that holds only the requests now in the system. Levels (in flight, waiting,
+in the system) are integrated when they change, in whole microseconds and cut at the ends of
+intervals; so the result does not depend on how the log was cut into chunks.
+
+`b` is the block of all numbers (`state`): `b[AT_TENANT]` says where a part begins, other names in
+capitals are columns inside a part (`columns`).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forge1sim.metrics.columns import (
+    ACCOUNT_SIZE,
+    ANSWER_CACHED,
+    ANSWER_INPUT,
+    ANSWER_LATENCY_US,
+    ANSWER_OTHER_DEPLOYMENT,
+    ANSWER_OTHER_MODEL,
+    ANSWER_OUTPUT,
+    ANSWER_QUALITY_PM,
+    ANSWER_WAIT_US,
+    ARRIVED,
+    AT_ACCOUNT,
+    AT_ACCOUNT_ACTIVE,
+    AT_CODE_INTERVALS,
+    AT_DEPLOYMENT,
+    AT_DEPLOYMENT_INTERVALS,
+    AT_FLOW,
+    AT_GROUP,
+    AT_GROUP_INTERVALS,
+    AT_GROUPS_OF_DEPLOYMENT,
+    AT_HOUR_MODELS,
+    AT_MARKS,
+    AT_MODEL_OF_DEPLOYMENT,
+    AT_TENANT,
+    AT_TENANT_DETAIL,
+    AT_TIER,
+    AT_TIER_INTERVALS,
+    AT_TIER_OF_TENANT,
+    AT_WAIT_TARGET_US,
+    AT_WANTED,
+    ATTEMPTS,
+    BEGIN_US,
+    CODE_REFUSAL,
+    CODES,
+    COST,
+    D_ATTEMPTS,
+    D_BUSY_US,
+    D_COST,
+    D_IN_FLIGHT_MAX,
+    D_RATE_LIMITED,
+    D_RESERVED,
+    D_SERVED,
+    D_USED,
+    DEPLOYMENT_INTERVAL_SIZE,
+    DEPLOYMENT_LATENCY,
+    DEPLOYMENT_REFUSAL,
+    DEPLOYMENT_SIZE,
+    DEPLOYMENT_WAIT,
+    END_US,
+    F_ATTEMPTS,
+    F_COST,
+    F_RATE_LIMITED,
+    F_REFUSALS,
+    F_RESERVED,
+    F_RETRIES,
+    F_SERVED,
+    FAULT,
+    FLIGHT_NOW,
+    FLOW_SIZE,
+    GROUP_INTERVAL_SIZE,
+    GROUP_MINUTE,
+    GROUP_MINUTE_NUMBER,
+    GROUP_SIZE,
+    H_COST,
+    H_QUALITY_PM,
+    H_SERVED,
+    HORIZON_END_US,
+    HOUR,
+    HOUR_SIZE,
+    HOUR_US,
+    IN_FLIGHT,
+    IN_SYSTEM_NOW,
+    INPUT,
+    INTERVAL,
+    IS_QUEUED,
+    KIND,
+    KINDS,
+    LATENCY_SUM_US,
+    LENGTH_US,
+    MARK_SIZE,
+    MARKS,
+    MINUTE,
+    MINUTE_END_US,
+    MOST_MARKS,
+    N_ACCOUNTS,
+    N_DEPLOYMENTS,
+    N_GROUPS,
+    N_HOURS,
+    N_INTERVALS,
+    N_MODELS,
+    N_TENANTS,
+    N_TIERS,
+    NOW_US,
+    ON_TIME,
+    OPEN,
+    OPEN_ARRIVE_US,
+    OPEN_MAX,
+    OUTPUT,
+    PAID_US,
+    PEAK,
+    PROMPT_PM,
+    QUEUED,
+    RATE_LIMITED,
+    REASONS,
+    REFUSAL_CLASSES,
+    REFUSALS,
+    REJECTED,
+    REQUESTS,
+    RETRIES,
+    SERVED,
+    SINCE,
+    START_US,
+    STATE,
+    STATE_SINCE_US,
+    T_ARRIVED,
+    T_ATTEMPTS,
+    T_COST,
+    T_ON_TIME,
+    T_RATE_LIMITED,
+    T_REJECTED,
+    T_SERVED,
+    T_SYSTEM_MAX,
+    T_SYSTEM_US,
+    T_WAITING_MAX,
+    T_WAITING_US,
+    TENANT_DETAIL_SIZE,
+    TENANT_SIZE,
+    TENANT_WAIT,
+    TIER_INTERVAL_SIZE,
+    TIER_LATENCY,
+    TIER_REFUSAL,
+    TIER_SIZE,
+    TIER_UNSERVED,
+    TIER_WAIT,
+    TOKENS,
+    W_ARRIVED,
+    W_REJECTED,
+    W_SERVED,
+    WAITING_NOW,
+    WANTED_SIZE,
+    WAS_QUEUED,
+)  # fmt: skip
+from forge1sim.metrics.helper import helper
+from forge1sim.metrics.histogram import bin_of, sketch_bin_of
+from forge1sim.metrics.state import Ints
+from forge1sim.metrics.static import MINUTE_US
+from policies.compile import compiled
+from policies.log import (
+    ACCELERATION,
+    ACCOUNT,
+    ACTIVE,
+    ARRIVE,
+    BACKOFF,
+    CANCEL,
+    COMPLETE,
+    CONTROL,
+    DAILY_QUOTA,
+    DISPATCH,
+    DRAINING,
+    NO_KEYS,
+    QUEUE,
+    REFUSED,
+    REJECT,
+    THROTTLE,
+)  # fmt: skip
+
+_NEVER_US = 2**62
+_ODD = 2654435769
+_LOW_32 = 0xFFFFFFFF
+_LOW_48 = (1 << 48) - 1
+
+# why a row cannot be folded (b[FAULT])
+FINE, TIME_BACK, NO_ARRIVE, TWO_ARRIVES, OUT_OF_RANGE = range(5)
+
+
+@helper
+def _slot(table: NDArray[np.void], request: int) -> int:
+    """Slot of `request`, or the free one where it would go."""
+    mask = table.size - 1
+    slot = ((request & 0x7FFFFFFF) * _ODD) & mask
+    while table[slot]["request"] != request and table[slot]["request"] != -1:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@helper
+def _remove(table: NDArray[np.void], slot: int) -> None:
+    """Free a slot and move up what was pushed past it, so that searches still find it."""
+    mask = table.size - 1
+    hole = slot
+    place = (hole + 1) & mask
+    while table[place]["request"] != -1:
+        home = ((table[place]["request"] & 0x7FFFFFFF) * _ODD) & mask
+        if ((place - home) & mask) >= ((place - hole) & mask):
+            table[hole] = table[place]
+            hole = place
+        place = (place + 1) & mask
+    table[hole]["request"] = -1
+
+
+@compiled
+def rehash(old: NDArray[np.void], new: NDArray[np.void]) -> None:
+    """Copy all open requests from `old` to the empty, larger `new`."""
+    for row in range(old.size):
+        if old[row]["request"] != -1:
+            new[_slot(new, old[row]["request"])] = old[row]
+
+
+@helper
+def _spread(b: Ints, total: int, stride: int, number: int, since_us: int, now_us: int) -> None:
+    """Add number x time from `since_us` to `now_us` to `b[total + interval * stride]`, cut at the ends of intervals."""
+    while since_us < b[BEGIN_US]:
+        interval = (since_us - b[START_US]) // b[LENGTH_US]
+        until_us = b[START_US] + (interval + 1) * b[LENGTH_US]
+        b[total + interval * stride] += number * (until_us - since_us)
+        since_us = until_us
+    b[total + b[INTERVAL] * stride] += number * (now_us - since_us)
+
+
+@helper
+def _advance(b: Ints, now_us: int) -> None:
+    """Move the clock; past the horizon all is one last interval."""
+    b[NOW_US] = now_us
+    if now_us >= b[MINUTE_END_US]:
+        b[MINUTE] = (now_us - b[START_US]) // MINUTE_US
+        b[MINUTE_END_US] = b[START_US] + (b[MINUTE] + 1) * MINUTE_US
+    if now_us >= b[END_US]:
+        b[INTERVAL] = min((now_us - b[START_US]) // b[LENGTH_US], b[N_INTERVALS])
+        inside = b[INTERVAL] < b[N_INTERVALS]
+        b[BEGIN_US] = b[START_US] + b[INTERVAL] * b[LENGTH_US]
+        b[END_US] = b[BEGIN_US] + b[LENGTH_US] if inside else _NEVER_US
+        b[HOUR] = b[INTERVAL] * b[LENGTH_US] // b[HOUR_US] if inside else b[N_HOURS]
+
+
+@helper
+def _note(b: Ints, place: int, stride: int, number: int, since_us: int) -> None:
+    """Keep `number` in `b[place + interval * stride]` of every interval since, if it is the largest there."""
+    while since_us < b[BEGIN_US]:
+        interval = (since_us - b[START_US]) // b[LENGTH_US]
+        b[place + interval * stride] = max(b[place + interval * stride], number)
+        since_us = b[START_US] + (interval + 1) * b[LENGTH_US]
+    b[place + b[INTERVAL] * stride] = max(b[place + b[INTERVAL] * stride], number)
+
+
+@helper
+def _change(b: Ints, level: int, by: int, total: int, largest: int, stride: int, now_us: int) -> None:
+    """Change the level at `b[level]`; its integral and its maximum are kept up to now."""
+    number, since_us = b[level], b[level + SINCE]
+    if number != 0:
+        _spread(b, total, stride, number, since_us, now_us)
+        _note(b, largest, stride, number, since_us)
+    b[level] = number + by
+    b[level + SINCE] = now_us
+    if by > 0:
+        _note(b, largest, stride, number + by, now_us)
+
+
+@helper
+def _change_waiting(b: Ints, tier: int, by: int, now_us: int) -> None:
+    during = b[AT_TIER_INTERVALS] + tier * TIER_INTERVAL_SIZE
+    level = b[AT_TIER] + tier * TIER_SIZE + WAITING_NOW
+    _change(b, level, by, during + T_WAITING_US, during + T_WAITING_MAX, b[N_TIERS] * TIER_INTERVAL_SIZE, now_us)
+
+
+@helper
+def _change_system(b: Ints, tier: int, by: int, now_us: int) -> None:
+    during = b[AT_TIER_INTERVALS] + tier * TIER_INTERVAL_SIZE
+    level = b[AT_TIER] + tier * TIER_SIZE + IN_SYSTEM_NOW
+    _change(b, level, by, during + T_SYSTEM_US, during + T_SYSTEM_MAX, b[N_TIERS] * TIER_INTERVAL_SIZE, now_us)
+
+
+@helper
+def _change_flight(b: Ints, deployment: int, by: int, now_us: int) -> None:
+    during = b[AT_DEPLOYMENT_INTERVALS] + deployment * DEPLOYMENT_INTERVAL_SIZE
+    level = b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + FLIGHT_NOW
+    stride = b[N_DEPLOYMENTS] * DEPLOYMENT_INTERVAL_SIZE
+    _change(b, level, by, during + D_BUSY_US, during + D_IN_FLIGHT_MAX, stride, now_us)
+    for place in range(2):
+        group = b[b[AT_GROUPS_OF_DEPLOYMENT] + 2 * deployment + place]
+        if group >= 0:
+            during = b[AT_GROUP_INTERVALS] + group * GROUP_INTERVAL_SIZE + IN_FLIGHT
+            level = b[AT_GROUP] + group * GROUP_SIZE + FLIGHT_NOW
+            _change(b, level, by, during, during + PEAK, b[N_GROUPS] * GROUP_INTERVAL_SIZE, now_us)
+
+
+@helper
+def _change_account(b: Ints, account: int, now_us: int) -> None:
+    """Add the time since the account's last change to its active time, and within the horizon to its paid time."""
+    place = b[AT_ACCOUNT] + account * ACCOUNT_SIZE
+    state, since_us = b[place + STATE], b[place + STATE_SINCE_US]
+    if state == ACTIVE:
+        _spread(b, b[AT_ACCOUNT_ACTIVE] + account, b[N_ACCOUNTS], 1, since_us, now_us)
+    if state in (ACTIVE, DRAINING, NO_KEYS):
+        b[place + PAID_US] += max(0, min(now_us, b[HORIZON_END_US]) - since_us)
+    b[place + STATE_SINCE_US] = now_us
+
+
+@compiled
+def flush(b: Ints, now_us: int) -> None:
+    """Bring every level up to `now_us`. May be called at any time; folding can go on afterwards."""
+    _advance(b, now_us)
+    for tier in range(b[N_TIERS]):
+        _change_waiting(b, tier, 0, now_us)
+        _change_system(b, tier, 0, now_us)
+    for deployment in range(b[N_DEPLOYMENTS]):
+        _change_flight(b, deployment, 0, now_us)
+    for account in range(b[N_ACCOUNTS]):
+        _change_account(b, account, now_us)
+
+
+@helper
+def _tenant(b: Ints, row: Any) -> int:
+    return int(b[AT_TENANT] + int(row["tenant"]) * TENANT_SIZE)
+
+
+@helper
+def _flow(b: Ints, tier: int, deployment: int) -> int:
+    return int(b[AT_FLOW] + (tier * b[N_DEPLOYMENTS] + deployment) * FLOW_SIZE)
+
+
+@helper
+def _tier_interval(b: Ints, tier: int) -> int:
+    return int(b[AT_TIER_INTERVALS] + (b[INTERVAL] * b[N_TIERS] + tier) * TIER_INTERVAL_SIZE)
+
+
+@helper
+def _deployment_interval(b: Ints, deployment: int) -> int:
+    return int(b[AT_DEPLOYMENT_INTERVALS] + (b[INTERVAL] * b[N_DEPLOYMENTS] + deployment) * DEPLOYMENT_INTERVAL_SIZE)
+
+
+@helper
+def _wanted(b: Ints, one: Any) -> int:
+    model = int(one["wanted"])
+    return int(b[AT_WANTED] + (model if model >= 0 else b[N_MODELS]) * WANTED_SIZE)
+
+
+@helper
+def _leave_queue(b: Ints, one: Any, tier: int, now_us: int) -> None:
+    if one["flags"] & IS_QUEUED:
+        one["flags"] &= ~IS_QUEUED
+        _change_waiting(b, tier, -1, now_us)
+
+
+@helper
+def _land(b: Ints, one: Any, now_us: int) -> None:
+    deployment = int(one["flight"])
+    if deployment >= 0:
+        _change_flight(b, deployment, -1, now_us)
+        one["flight"] = -1
+
+
+@helper
+def _arrive(b: Ints, one: Any, row: Any, tier: int) -> None:
+    now_us = row["time_us"]
+    one["request"] = row["request"]
+    one["failed_cost"] = 0
+    one["input_tokens"] = row["v0"] & _LOW_32
+    one["first"] = -1
+    one["flight"] = -1
+    one["wanted"] = row["limit"]
+    one["flags"] = 0
+    b[OPEN] += 1
+    b[OPEN_MAX] = max(b[OPEN_MAX], b[OPEN])
+    b[OPEN_ARRIVE_US] += now_us - b[START_US]
+    b[_tenant(b, row) + ARRIVED] += 1
+    b[_tier_interval(b, tier) + T_ARRIVED] += 1
+    b[_wanted(b, one) + W_ARRIVED] += 1
+    _change_system(b, tier, 1, now_us)
+
+
+@helper
+def _count(b: Ints, sums: int, minute: int, dimension: int, amount: int) -> None:
+    b[sums + dimension] += amount
+    b[minute + dimension] += amount
+    b[sums + PEAK + dimension] = max(b[sums + PEAK + dimension], b[minute + dimension])
+
+
+@helper
+def _use_limits(b: Ints, deployment: int, reserved: int, input_tokens: int) -> None:
+    """Count a dispatch against the groups of its deployment, by interval and for the busiest minute."""
+    for place in range(2):
+        group = b[b[AT_GROUPS_OF_DEPLOYMENT] + 2 * deployment + place]
+        if group >= 0:
+            sums = b[AT_GROUP_INTERVALS] + (b[INTERVAL] * b[N_GROUPS] + group) * GROUP_INTERVAL_SIZE
+            own = b[AT_GROUP] + group * GROUP_SIZE
+            if b[own + GROUP_MINUTE_NUMBER] != b[MINUTE]:
+                b[own + GROUP_MINUTE_NUMBER] = b[MINUTE]
+                for dimension in range(GROUP_MINUTE, GROUP_MINUTE_NUMBER):
+                    b[own + dimension] = 0
+            _count(b, sums, own + GROUP_MINUTE, REQUESTS, 1)
+            _count(b, sums, own + GROUP_MINUTE, TOKENS, reserved)
+            _count(b, sums, own + GROUP_MINUTE, INPUT, input_tokens)
+            _count(b, sums, own + GROUP_MINUTE, OUTPUT, reserved - input_tokens)
+
+
+@helper
+def _dispatch(b: Ints, one: Any, row: Any, tier: int) -> None:
+    now_us, deployment, reserved = row["time_us"], int(row["deployment"]), row["v1"]
+    _leave_queue(b, one, tier, now_us)
+    _land(b, one, now_us)
+    if one["first"] < 0:
+        one["first"] = deployment
+    one["flight"] = deployment
+    _change_flight(b, deployment, 1, now_us)
+    _use_limits(b, deployment, reserved, int(one["input_tokens"]))
+    again = 1 if row["attempt"] > 1 else 0
+    tenant, flow, during = _tenant(b, row), _flow(b, tier, deployment), _deployment_interval(b, deployment)
+    b[tenant + ATTEMPTS] += 1
+    b[tenant + RETRIES] += again
+    b[flow + F_ATTEMPTS] += 1
+    b[flow + F_RETRIES] += again
+    b[flow + F_RESERVED] += reserved
+    b[_tier_interval(b, tier) + T_ATTEMPTS] += 1
+    b[during + D_ATTEMPTS] += 1
+    b[during + D_RESERVED] += reserved
+
+
+@helper
+def _bill(b: Ints, tenant: int, tier: int, deployment: int, cost: int) -> None:
+    """Book nano-USD; `tenant` is where the tenant's row begins in the block."""
+    b[tenant + COST] += cost
+    b[_tier_interval(b, tier) + T_COST] += cost
+    if deployment >= 0:
+        b[_flow(b, tier, deployment) + F_COST] += cost
+        b[_deployment_interval(b, deployment) + D_COST] += cost
+
+
+@helper
+def _refused(b: Ints, one: Any, row: Any, tier: int) -> None:
+    deployment, code = int(row["deployment"]), int(row["code"])
+    tenant, flow = _tenant(b, row), _flow(b, tier, deployment)
+    _land(b, one, row["time_us"])
+    one["failed_cost"] += row["v2"]
+    _bill(b, tenant, tier, deployment, row["v2"])
+    b[tenant + REFUSALS] += 1
+    b[flow + F_REFUSALS] += 1
+    b[b[AT_TIER] + tier * TIER_SIZE + TIER_REFUSAL + code] += 1
+    b[b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + DEPLOYMENT_REFUSAL + code] += 1
+    b[b[AT_CODE_INTERVALS] + b[INTERVAL] * CODES + CODE_REFUSAL + code] += 1
+    if code in (THROTTLE, ACCELERATION, DAILY_QUOTA):
+        b[tenant + RATE_LIMITED] += 1
+        b[flow + F_RATE_LIMITED] += 1
+        b[_tier_interval(b, tier) + T_RATE_LIMITED] += 1
+        b[_deployment_interval(b, deployment) + D_RATE_LIMITED] += 1
+
+
+@helper
+def _pause(b: Ints, one: Any, row: Any, tier: int) -> None:
+    """QUEUE or BACKOFF: not in flight now, whatever was before."""
+    now_us = row["time_us"]
+    _land(b, one, now_us)
+    if row["kind"] == BACKOFF:
+        _leave_queue(b, one, tier, now_us)
+        return
+    if not one["flags"] & WAS_QUEUED:
+        b[_tenant(b, row) + QUEUED] += 1
+    if not one["flags"] & IS_QUEUED:
+        _change_waiting(b, tier, 1, now_us)
+    one["flags"] |= WAS_QUEUED | IS_QUEUED
+
+
+@helper
+def _end(b: Ints, one: Any, latency_us: int, now_us: int, tier: int) -> None:
+    """What every end of a request has in common."""
+    _leave_queue(b, one, tier, now_us)
+    _land(b, one, now_us)
+    _change_system(b, tier, -1, now_us)
+    b[OPEN] -= 1
+    b[OPEN_ARRIVE_US] -= now_us - latency_us - b[START_US]
+    b[LATENCY_SUM_US] += latency_us
+
+
+@helper
+def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
+    now_us, deployment = row["time_us"], int(row["deployment"])
+    cost, latency_us, wait_us, quality_pm = row["v2"], row["v3"], row["v4"] & _LOW_48, row["v4"] >> 48
+    target_us = b[b[AT_WAIT_TARGET_US] + tier]
+    on_time = 1 if wait_us <= target_us else 0
+    prompt_pm = 1000 if on_time else 1000 * target_us // wait_us
+    model = b[b[AT_MODEL_OF_DEPLOYMENT] + deployment]
+    other_model = 1 if one["wanted"] >= 0 and one["wanted"] != model else 0
+    other_deployment = 1 if one["first"] != deployment else 0
+    _end(b, one, latency_us, now_us, tier)
+    tenant = _tenant(b, row)
+    _bill(b, tenant, tier, deployment, cost)
+
+    b[tenant + ON_TIME] += on_time
+    b[tenant + PROMPT_PM] += prompt_pm
+    b[b[AT_TENANT_DETAIL] + int(row["tenant"]) * TENANT_DETAIL_SIZE + TENANT_WAIT + sketch_bin_of(wait_us)] += 1
+    _add_answer(b, tenant + SERVED, row, other_model, other_deployment)
+    _add_answer(b, _flow(b, tier, deployment) + F_SERVED, row, other_model, other_deployment)
+
+    wait_bin, latency_bin = bin_of(wait_us), bin_of(latency_us)
+    b[b[AT_TIER] + tier * TIER_SIZE + TIER_WAIT + wait_bin] += 1
+    b[b[AT_TIER] + tier * TIER_SIZE + TIER_LATENCY + latency_bin] += 1
+    b[b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + DEPLOYMENT_WAIT + wait_bin] += 1
+    b[b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + DEPLOYMENT_LATENCY + latency_bin] += 1
+
+    b[_wanted(b, one) + W_SERVED] += 1
+    b[_tier_interval(b, tier) + T_SERVED] += 1
+    b[_tier_interval(b, tier) + T_ON_TIME] += on_time
+    during = _deployment_interval(b, deployment)
+    b[during + D_SERVED] += 1
+    b[during + D_USED] += (row["v0"] & _LOW_32) + row["v1"]
+    of_hour = b[AT_HOUR_MODELS] + ((b[HOUR] * b[N_TIERS] + tier) * b[N_MODELS] + model) * HOUR_SIZE
+    b[of_hour + H_SERVED] += 1
+    b[of_hour + H_COST] += cost
+    b[of_hour + H_QUALITY_PM] += quality_pm
+
+
+@helper
+def _add_answer(b: Ints, place: int, row: Any, other_model: int, other_deployment: int) -> None:
+    """Add to the columns of an answer, which a tenant and a flow have in the same order (`columns.ANSWER`)."""
+    b[place] += 1
+    b[place + ANSWER_OTHER_MODEL] += other_model
+    b[place + ANSWER_OTHER_DEPLOYMENT] += other_deployment
+    b[place + ANSWER_INPUT] += row["v0"] & _LOW_32
+    b[place + ANSWER_CACHED] += row["v0"] >> 32
+    b[place + ANSWER_OUTPUT] += row["v1"]
+    b[place + ANSWER_WAIT_US] += row["v4"] & _LOW_48
+    b[place + ANSWER_LATENCY_US] += row["v3"]
+    b[place + ANSWER_QUALITY_PM] += row["v4"] >> 48
+
+
+@helper
+def _unserved(b: Ints, one: Any, row: Any, tier: int) -> None:
+    """REJECT, EXPIRE or CANCEL. A cancel in flight bills its own attempt on top of the refused ones."""
+    kind, code, tenant = row["kind"], int(row["code"]), _tenant(b, row)
+    if kind == CANCEL and row["v0"] != 0:
+        _bill(b, tenant, tier, int(one["flight"]), row["v2"] - one["failed_cost"])
+    _end(b, one, row["v1"], row["time_us"], tier)
+    which = int(kind) - REJECT  # REJECT, EXPIRE, CANCEL follow each other in the log's kinds and in the columns here
+    b[tenant + REJECTED + which] += 1
+    b[_tier_interval(b, tier) + T_REJECTED + which] += 1
+    b[_wanted(b, one) + W_REJECTED + which] += 1
+    b[b[AT_TIER] + tier * TIER_SIZE + TIER_UNSERVED + which * REASONS + code] += 1
+    if kind == REJECT:
+        b[b[AT_TENANT_DETAIL] + int(row["tenant"]) * TENANT_DETAIL_SIZE + code] += 1
+        b[b[AT_CODE_INTERVALS] + b[INTERVAL] * CODES + code] += 1
+
+
+@helper
+def _platform(b: Ints, row: Any) -> None:
+    """ACCOUNT changes a state; both it and CONTROL leave a mark for the figures."""
+    account = row["v0"]
+    if row["kind"] == ACCOUNT and 0 <= account < b[N_ACCOUNTS]:
+        _change_account(b, account, row["time_us"])
+        b[b[AT_ACCOUNT] + account * ACCOUNT_SIZE + STATE] = row["code"]
+    if b[MARKS] < MOST_MARKS:
+        mark = b[AT_MARKS] + b[MARKS] * MARK_SIZE
+        b[mark] = row["time_us"]
+        b[mark + 1] = row["kind"]
+        b[mark + 2] = row["code"]
+        b[mark + 3] = account
+        b[MARKS] += 1
+
+
+@helper
+def _in_range(b: Ints, row: Any) -> bool:
+    """Whether every row number in a request's row exists; compiled code would write elsewhere otherwise."""
+    kind, deployment = row["kind"], row["deployment"]
+    if not 0 <= row["tenant"] < b[N_TENANTS] or not -1 <= deployment < b[N_DEPLOYMENTS]:
+        return False
+    if kind == ARRIVE:
+        return bool(-1 <= row["limit"] < b[N_MODELS])
+    if kind in (DISPATCH, COMPLETE, REFUSED) and deployment < 0:
+        return False
+    return bool(row["code"] < (REFUSAL_CLASSES if kind == REFUSED else REASONS))
+
+
+@compiled
+def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.void]) -> int:  # noqa: PLR0912  (a branch per kind)
+    """Fold `rows[begin:]` into the block; returns the row to go on from, `rows.size` when all are done.
+
+    Stops before an arrival when `table` is half full, for the caller to make it larger, and at a
+    row that cannot be, with the reason in `b[FAULT]`.
+    """
+    most = table.size // 2
+    for number in range(begin, rows.size):
+        row = rows[number]
+        now_us, kind = row["time_us"], row["kind"]
+        if now_us < b[NOW_US]:
+            b[FAULT] = TIME_BACK
+            return number
+        if kind == ARRIVE and b[OPEN] >= most:
+            return number
+        _advance(b, now_us)
+        if ARRIVE <= kind <= CANCEL:
+            if not _in_range(b, row):
+                b[FAULT] = OUT_OF_RANGE
+                return number
+            slot = _slot(table, row["request"])
+            one = table[slot]
+            tier = b[b[AT_TIER_OF_TENANT] + int(row["tenant"])]
+            known = one["request"] != -1
+            if known == (kind == ARRIVE):
+                b[FAULT] = TWO_ARRIVES if known else NO_ARRIVE
+                return number
+            if kind == ARRIVE:
+                _arrive(b, one, row, tier)
+            elif kind == DISPATCH:
+                _dispatch(b, one, row, tier)
+            elif kind == COMPLETE:
+                _complete(b, one, row, tier)
+                _remove(table, slot)
+            elif kind == REFUSED:
+                _refused(b, one, row, tier)
+            elif kind in (QUEUE, BACKOFF):
+                _pause(b, one, row, tier)
+            else:
+                _unserved(b, one, row, tier)
+                _remove(table, slot)
+        elif kind in (ACCOUNT, CONTROL):
+            _platform(b, row)
+        b[KIND + kind % KINDS] += 1
+    return rows.size

@@ -1,0 +1,104 @@
+"""Histograms of microseconds with bins that grow with the value, and their quantiles.
+
+Values below 64 us have a bin each (0 has its own); above, every doubling is cut into 64 equal
+bins, so a bin is 0.8 to 1.6 % wide. Bin numbers come from exact integer and binary arithmetic,
+not from a logarithm, and are therefore equal in compiled and in plain Python.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.compile import compiled
+
+_PER_DOUBLING = 64
+_LARGEST_EXPONENT = 43  # 2**43 us are 101 days; longer values count as this
+BINS = _PER_DOUBLING * (_LARGEST_EXPONENT - 5)
+
+SKETCH_BINS = 64
+_SKETCH_FIRST_EXPONENT = 10  # the first half doubling after 0 ends at about 1 ms
+
+
+@compiled
+def bin_of(value_us: int) -> int:
+    """Bin of a duration: in [0, BINS), 0 for nothing or less, the last for 101 days or more."""
+    if value_us < 64:
+        return max(0, value_us)
+    mantissa, exponent = math.frexp(value_us)
+    if exponent > _LARGEST_EXPONENT:
+        return BINS - 1
+    return _PER_DOUBLING * (exponent - 7) + int(mantissa * 128.0)
+
+
+@compiled
+def sketch_bin_of(value_us: int) -> int:
+    """Bin of a tenant's sketch: 0 for zero, 1 up to 1 ms, then two to each doubling up to 25 days."""
+    if value_us <= 0:
+        return 0
+    mantissa, exponent = math.frexp(value_us)
+    if exponent <= _SKETCH_FIRST_EXPONENT:
+        return 1
+    place = 2 * (exponent - _SKETCH_FIRST_EXPONENT) + (1 if mantissa >= 0.75 else 0)
+    return min(place, SKETCH_BINS - 1)
+
+
+def edges_us() -> NDArray[np.float64]:
+    """Lower edges of the bins and the end of the last one, in microseconds, shape (BINS + 1,)."""
+    doublings = 2.0 ** np.arange(_LARGEST_EXPONENT - 6)
+    above = np.outer(doublings, np.arange(64.0, 128.0)).ravel()
+    return np.concatenate([np.arange(64.0), above, [2.0**_LARGEST_EXPONENT]])
+
+
+def sketch_edges_us() -> NDArray[np.float64]:
+    """Lower edges of a tenant's sketch and the end of its last bin, shape (SKETCH_BINS + 1,)."""
+    exponents = np.arange(_SKETCH_FIRST_EXPONENT, _SKETCH_FIRST_EXPONENT + SKETCH_BINS // 2, dtype=np.float64)
+    pairs = np.stack([0.5 * 2.0 ** (exponents + 1), 0.75 * 2.0 ** (exponents + 1)], axis=1).ravel()
+    return np.concatenate([[0.0, 1.0], pairs])[: SKETCH_BINS + 1]
+
+
+def quantiles_us(
+    counts: NDArray[np.integer], ratios: tuple[float, ...], edges: NDArray[np.float64] | None = None
+) -> list[float | None]:
+    """Quantiles in microseconds, linear inside a bin; None where nothing was counted.
+
+    `counts` has shape (BINS,), or fits `edges`. Everything in bin 0 is exactly zero.
+    """
+    lower = edges_us() if edges is None else edges
+    total = int(counts.sum())
+    if total == 0:
+        return [None] * len(ratios)
+    below = np.cumsum(counts)
+    found: list[float | None] = []
+    for ratio in ratios:
+        wanted = ratio * total
+        row = min(int(np.searchsorted(below, wanted, side="left")), len(counts) - 1)
+        while counts[row] == 0:
+            row += 1
+        if row == 0:
+            found.append(0.0)
+            continue
+        share = min(1.0, max(0.0, (wanted - (below[row] - counts[row])) / counts[row]))
+        found.append(float(lower[row] + share * (lower[row + 1] - lower[row])))
+    return found
+
+
+def exceedance(counts: NDArray[np.integer], points: int = 500) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Durations in seconds and the share of values above each, at most `points` of each, for a tail plot.
+
+    Taken at bin ends; evenly spread over the logarithm of the share, so that the tail is dense.
+    """
+    total = int(counts.sum())
+    if total == 0:
+        return np.zeros(0), np.zeros(0)
+    used = np.flatnonzero(counts)
+    seconds = edges_us()[used + 1] / 1e6
+    seconds[used == 0] = 0.0
+    above = 1.0 - np.cumsum(counts[used]) / total
+    above[-1] = 0.0
+    if len(used) <= points:
+        return seconds, above
+    place = np.log(np.maximum(above, 0.5 / total))
+    wanted = np.linspace(place[0], place[-1], points)
+    rows = np.unique(np.searchsorted(-place, -wanted, side="left").clip(0, len(used) - 1))
+    return seconds[rows], above[rows]
