@@ -5,13 +5,18 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from policies.compile import JIT_DISABLED
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def inline(function: Function) -> Function:
     """Compile `function` and have it inlined wherever compiled code calls it.
 
-    A call that stays a call copies every table's descriptor and counts references to it, which
-    costs more than most helpers do: without this an attempt takes twice as long.
+    A call that stays a call passes every table's descriptor and counts references to it, which
+    costs more than most helpers do. Python cannot call the result, unless compiling is disabled.
     """
-    return cast(Function, numba.njit(forceinline=True)(function))
+    if JIT_DISABLED:
+        return function
+    inlining = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")
+    return cast(Function, inlining(function))

@@ -7,10 +7,10 @@ so that plain Python on NumPy scalars gives the same numbers as compiled code.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import overload
 
-from policies.arena import window
-from policies.compile import compiled
-from policies.rows import Bytes, Floats, Ints, Rows
+from policies.arena import OpenBlock, tables_of, window
+from policies.rows import Bytes, Floats, Rows
 
 NEVER_US = 2**62
 
@@ -101,7 +101,6 @@ HEADER_WORDS = 32
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, LIMIT, ENTRY, ACCOUNT, DEPLOYMENT, MODEL, PROVIDER, FAULT, np.dtype("u1"), np.dtype("<f8"),
 )  # fmt: skip
-_I8, _F8, _U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 
 
 class Emulator(NamedTuple):
@@ -119,13 +118,22 @@ class Emulator(NamedTuple):
     values: Floats           # of empirical service times, in seconds
 
 
-@compiled
+class _OpenEmulator(OpenBlock):
+    """An `Emulator` in compiled code."""
+
+
+_open_block = tables_of(_OpenEmulator, Emulator._fields, SECTION_TYPES)
+
+
 def open_emulator(block: Bytes) -> Emulator:
     """The tables inside a block made by `build_emulator`. Views, no copies."""
-    h: Ints = window(block, 0, 8 * HEADER_WORDS, _I8)
-    return Emulator(
-        window(block, h[0], h[1], SETTINGS), window(block, h[2], h[3], LIMIT), window(block, h[4], h[5], ENTRY),
-        window(block, h[6], h[7], ACCOUNT), window(block, h[8], h[9], DEPLOYMENT), window(block, h[10], h[11], MODEL),
-        window(block, h[12], h[13], PROVIDER), window(block, h[14], h[15], FAULT), window(block, h[16], h[17], _U1),
-        window(block, h[18], h[19], _F8),
-    )  # fmt: skip
+    header = block[: 8 * HEADER_WORDS].view(np.int64)
+    return Emulator(*(window(block, header[2 * k], header[2 * k + 1], dtype) for k, dtype in enumerate(SECTION_TYPES)))
+
+
+@overload(open_emulator)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
+def _open_emulator(block: Any) -> Any:
+    def implementation(block: Any) -> Any:
+        return _open_block(block)
+
+    return implementation

@@ -124,13 +124,18 @@ attempts = st.fixed_dictionaries(
         "max_output_tokens": st.integers(1, 100),
     }
 )
-# Steps of time from a microsecond to windows long gone; an attempt, or the end of the oldest one.
-gaps_us = st.one_of(
-    st.sampled_from([0, 1, 10_000, SECOND_US, 7_500_000, 60 * SECOND_US, DAY_US]),
-    st.integers(0, 20 * SECOND_US),
-    st.integers(0, 2 * DAY_US),
+# Steps of time in parts of the window, where the edges are, or any; then an attempt, or the end of the oldest one.
+gaps = st.one_of(
+    st.tuples(st.sampled_from([0, 1, 2, 3, 4, 8, 12]), st.sampled_from([-1, 0, 0, 0, 1])),
+    st.tuples(st.just(0), st.one_of(st.integers(0, 20 * SECOND_US), st.integers(0, 2 * DAY_US))),
 )
-steps = st.lists(st.tuples(gaps_us, st.one_of(st.none(), attempts)), min_size=1, max_size=60)
+steps = st.lists(st.tuples(gaps, st.one_of(st.none(), attempts)), min_size=1, max_size=60)
+
+
+def gap_us(limit: Limit, gap: tuple[int, int]) -> int:
+    quarters, more_us = gap
+    window_us = DAY_US if limit.window == "day" else round(limit.window_s * SECOND_US)
+    return max(0, quarters * window_us // 4 + more_us)
 
 
 @settings(max_examples=400)
@@ -139,8 +144,8 @@ def test_a_limit_decides_as_its_rule_says(world, limit, steps) -> None:
     """Every attempt passes or not, and every end overdraws or not, exactly as the plain rule says."""
     emulated, rule = world((limit,)), reference(limit)
     now_us, broken, in_flight = 0, 0, []
-    for gap_us, attempt in steps:
-        now_us += gap_us
+    for gap, attempt in steps:
+        now_us += gap_us(limit, gap)
         if attempt is not None:
             at_end = limit.charge in AT_END
             units = units_of(limit.charge, attempt)
@@ -165,8 +170,8 @@ def test_a_limit_decides_as_its_rule_says(world, limit, steps) -> None:
 def test_retry_after_is_when_the_limit_clears(world, limit, steps) -> None:
     """An attempt refused with a wait passes after it, and a millisecond before it does not."""
     emulated, now_us = world((limit,)), 0
-    for gap_us, attempt in steps:
-        now_us += gap_us
+    for gap, attempt in steps:
+        now_us += gap_us(limit, gap)
         if attempt is None:
             continue
         answer = emulated.begin(now_us, **attempt)
@@ -195,8 +200,8 @@ def test_a_coarse_sliding_log_is_never_stricter_than_the_rule_and_hardly_laxer(w
     emulated = world((Limit(dimension="tpm", charge="input", window="sliding", limit=float(amount)),))
     accepted: list[tuple[int, int]] = []
     now_us = 0
-    for gap_us in gaps:
-        now_us += gap_us // 50
+    for gap in gaps:
+        now_us += gap // 50
         passed = emulated.begin(now_us, input_tokens=tokens)["outcome"] == 0
         exact = sum(units for at_us, units in accepted if at_us > now_us - window_us)
         surely = sum(units for at_us, units in accepted if at_us > now_us - window_us + window_us // 4096 + 1)
@@ -215,6 +220,28 @@ def test_a_sliding_log_survives_more_entries_than_it_keeps(world) -> None:
     passed = [emulated.begin(second * 1000)["outcome"] == 0 for second in range(40)]
     assert passed == [True] * 30 + [False] * 10
     assert emulated.begin(120 * SECOND_US)["outcome"] == 0
+
+
+def test_a_sliding_log_forgets_a_charge_exactly_one_window_later(world) -> None:
+    """Two a minute: those of 0 and 1 us leave at 60 s and 60 s + 1 us, one by one."""
+    emulated = world((Limit(dimension="rpm", window="sliding", limit=2.0),))
+    times_us = [0, 1, 2, 60 * SECOND_US - 1, 60 * SECOND_US, 60 * SECOND_US, 60 * SECOND_US + 1, 60 * SECOND_US + 2]
+    assert [emulated.begin(at_us)["outcome"] == 0 for at_us in times_us] == [True, True, False, False, True, False, True, False]
+
+
+def test_acceleration_forgets_all_but_the_window_before(world) -> None:
+    """10 a minute, or twice the minute before: 10, 20, then an idle minute, and 10 again."""
+    emulated = world((Limit(dimension="acceleration", charge="requests", limit=10.0, growth=2.0),))
+    minute_us = 60 * SECOND_US
+    passed = [sum(emulated.begin(minute * minute_us)["outcome"] == 0 for _ in range(50)) for minute in (1, 2, 4)]
+    assert passed == [10, 20, 10]
+
+
+def test_what_charges_nothing_passes_a_bucket_in_debt(world) -> None:
+    emulated = world((Limit(dimension="itpm", charge="uncached_input", window="paced", limit=600.0, burst_s=1.0),))
+    assert emulated.begin(0, input_tokens=40)["outcome"] == 0
+    assert emulated.begin(1, input_tokens=40, cached_tokens=39)["outcome"] == THROTTLE
+    assert emulated.begin(1, input_tokens=40, cached_tokens=40)["outcome"] == 0
 
 
 def test_concurrency_counts_attempts_in_flight(world) -> None:
