@@ -88,7 +88,7 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Compile for the use of other compiled functions only: no cache entry, no way in from Python."""
+    """Compile for the use of other compiled functions only: no cache entry. Python must not call it."""
     if JIT_DISABLED:
         return function
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
