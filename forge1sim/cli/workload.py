@@ -1,7 +1,9 @@
 """`forge1sim workload`: what a scenario's requests amount to, without simulating the platform."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from forge1sim.cli.loading import load
 from forge1sim.cli.output import (
@@ -16,12 +18,14 @@ from forge1sim.cli.output import (
     print_json,
     print_table,
 )
+from forge1sim.errors import RunError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from forge1sim.scenario.load import LoadedScenario
+    from forge1sim.workload.build import BuiltWorkload
 
 
 def workload(
@@ -29,18 +33,48 @@ def workload(
     settings: SetOption = None,
     seed: SeedOption = None,
     data_folders: DataFolderOption = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare measured clients (servegen) as generated with what was published.")
+    ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_color: NoColorOption = False,
 ) -> None:
     """Generate the requests of a scenario and count them: rates, busiest minute, tokens, by tenant group."""
     loaded = load(scenario, settings, seed=seed, data_folders=data_folders)
-    rows = measure(loaded)
+    part, rows = ("check", compare(loaded)) if check else ("groups", measure(loaded))
     if as_json:
-        print_json({"scenario": loaded.name, "seed": loaded.seed, "scenario_sha256": loaded.hash, "groups": rows})
+        print_json({"scenario": loaded.name, "seed": loaded.seed, "scenario_sha256": loaded.hash, part: rows})
     else:
         print_table(list(rows[0]), [list(row.values()) for row in rows], no_color=no_color)
     hint(f"Next: forge1sim run {scenario}", quiet=quiet)
+
+
+def _build(loaded: "LoadedScenario") -> "BuiltWorkload":
+    from forge1sim.workload.build import build_workload
+
+    return build_workload(
+        loaded.located_sources(), loaded.groups, [model.name for model in loaded.platform.models],
+        loaded.start_us, loaded.scenario.horizon_s, loaded.seed, loaded.source_folders,
+    )  # fmt: skip
+
+
+def compare(loaded: "LoadedScenario") -> list[dict[str, Any]]:
+    """Published and generated figures of every source of measured clients: rates, shares, burstiness, lengths.
+
+    Raises:
+        RunError: no such source, or a horizon shorter than one window of the statistics.
+    """
+    from forge1sim.workload.clients import WINDOW_S
+    from forge1sim.workload.servegen import ServeGenSource
+    from forge1sim.workload.servegen_check import servegen_check
+
+    sources = [source for source in _build(loaded).sources if isinstance(source, ServeGenSource)]
+    if not sources:
+        raise RunError(f"{loaded.path}: workload.sources has no servegen source; --check compares nothing else")
+    if loaded.scenario.horizon_s < WINDOW_S:
+        raise RunError(f"{loaded.path}: horizon_s is {loaded.scenario.horizon_s:g}; --check needs a window of {WINDOW_S:g} or more")
+    return [{**row._asdict(), "ratio": row.ratio} for source in sources for row in servegen_check(source)]
 
 
 def measure(loaded: "LoadedScenario") -> list[dict[str, Any]]:
@@ -50,12 +84,7 @@ def measure(loaded: "LoadedScenario") -> list[dict[str, Any]]:
     """
     import numpy as np
 
-    from forge1sim.workload.build import build_workload
-
-    built = build_workload(
-        loaded.located_sources(), loaded.groups, [model.name for model in loaded.platform.models],
-        loaded.start_us, loaded.scenario.horizon_s, loaded.seed, loaded.source_folders,
-    )  # fmt: skip
+    built = _build(loaded)
     group_of = np.repeat(np.arange(len(loaded.groups)), [group.count for group in loaded.groups])
     tally = _Tally(group_of)
     for chunk in built.chunks():

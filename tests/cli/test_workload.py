@@ -14,7 +14,7 @@ from forge1sim.cli.workload import _Tally
 from forge1sim.scenario.load import load_scenario
 from forge1sim.workload.build import build_workload
 from forge1sim.workload.table import REQUESTS
-from tests.scenario.examples import write
+from tests.scenario.examples import VALID, write
 
 
 def test_the_table_is_what_a_pass_over_the_rows_gives(tmp_path):
@@ -57,3 +57,20 @@ def test_chunks_make_no_difference(gaps_s, tenants, cuts):
     figures = [SimpleNamespace(**whole.figures(row, "", 60.0)) for row in range(3)]
     assert figures == [SimpleNamespace(**parts.figures(row, "", 60.0)) for row in range(3)]
     assert round(figures[2].busiest_minute_per_s * 60) == np.unique(rows["arrive_us"] // 60_000_000, return_counts=True)[1].max()
+
+
+@pytest.mark.realdata
+def test_check_compares_measured_clients_with_what_was_published(tmp_path):
+    arrivals, lengths = (f"'shared:servegen_m-small_{part}.csv.gz'" for part in ("arrivals", "lengths"))
+    source = f"{{kind: servegen, path: {arrivals}, lengths: {lengths}, requests_per_s: 2}}"
+    path = write(tmp_path, VALID.replace("count: 10", "count: 42") + f"workload: {{sources: [{source}]}}\n")
+    result = CliRunner().invoke(app, ["workload", str(path), "--check", "--json", "--set", "horizon_s=6h"])
+    rows = {row["name"]: row for row in json.loads(result.stdout)["check"]}
+    assert {"requests_per_s", "top_1_share", "gap_cv_p50", "input_tokens_p50"} <= set(rows)
+    assert rows["requests_per_s"]["ratio"] == pytest.approx(1, abs=0.1)
+
+
+def test_check_needs_measured_clients(tmp_path):
+    result = CliRunner().invoke(app, ["workload", str(write(tmp_path)), "--check"])
+    assert result.exit_code == 2
+    assert "servegen" in result.stderr
