@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import WorkloadError
+from forge1sim.workload.agents import AgentSource
 from forge1sim.workload.order import merged, number_rows, sliced
-from forge1sim.workload.spec import Source, Synthetic
+from forge1sim.workload.replay import Account, ReplaySource
+from forge1sim.workload.servegen import ServeGenSource
+from forge1sim.workload.servegen_check import CheckRow, servegen_check
+from forge1sim.workload.spec import AgentSessions, ServeGen, Source, Synthetic
 from forge1sim.workload.synthetic import Group, SyntheticSource
 
 REQUESTS_MAX = 2_000_000_000
@@ -41,6 +45,21 @@ class BuiltWorkload:
         expected = [source.expected_requests for source in self.sources]
         return sum(expected) if all(expected) else 0
 
+    def accounting(self) -> list[Account]:
+        """What became of every row of each trace, as far as `chunks` has been read last."""
+        return [source.account for source in self.sources if isinstance(source, ReplaySource | AgentSource)]
+
+    def servegen_checks(self) -> list[CheckRow]:
+        """Published against generated figures of each ServeGen source; generates each once."""
+        servegen = [source for source in self.sources if isinstance(source, ServeGenSource)]
+        return [row for source in servegen for row in servegen_check(source)]
+
+    def check_files(self) -> None:
+        """Read every trace to its end, without generating anything. Raises TraceError."""
+        for source in self.sources:
+            if isinstance(source, ReplaySource):
+                source.check()
+
     def chunks(self) -> Iterator[NDArray[np.void]]:
         """Arrays of dtype REQUESTS of at most 65,536 rows, sorted, numbered from 0 for each tenant."""
         counts = np.zeros(self._tenants, np.int32)
@@ -71,8 +90,16 @@ def build_workload(
         raise WorkloadError("workload: sources is empty; name at least one, such as kind: synthetic")
     built: list[RequestSource] = []
     for source in sources:
+        common = (tenants, model_names, start_us, horizon_s, seed)
+        owner = f"sources[{len(built)}] {source.kind}"
         if isinstance(source, Synthetic):
-            built.append(SyntheticSource(tenants, model_names, start_us, horizon_s, seed))
+            built.append(SyntheticSource(*common))
+        elif isinstance(source, AgentSessions):
+            built.append(AgentSource(source, *common, folders, owner))
+        elif isinstance(source, ServeGen):
+            built.append(ServeGenSource(source, *common, folders, owner))
+        else:
+            built.append(ReplaySource(source, *common, folders, owner))
     workload = BuiltWorkload(built, sum(group.count for group in tenants))
     if workload.expected_requests > REQUESTS_MAX:
         raise WorkloadError(

@@ -13,6 +13,7 @@ _ROW_BITS = 25
 _SORT_SPAN_US = 1 << 37
 _SORT_ROWS = 1 << _ROW_BITS
 _MOVES_PER_ROW = 8
+_WINDOW_S_MIN, _WINDOW_S_MAX = 1e-3, 86_400.0
 
 
 def ordered(rows: NDArray[np.void]) -> NDArray[np.void]:
@@ -72,6 +73,26 @@ def number_rows(rows: NDArray[np.void], counts: NDArray[np.int32]) -> None:
         tenant = rows[at]["tenant"]
         rows[at]["number"] = counts[tenant]
         counts[tenant] += 1
+
+
+def window_ends(expected: NDArray[np.float64], cell_s: float, horizon_s: float, chunk_rows: int) -> Iterator[int]:
+    """Ends (us after the start) of windows that expect about `chunk_rows` requests, a day at most.
+
+    `expected` are requests in each cell of `cell_s` up to the horizon.
+    """
+    done = np.concatenate(([0.0], np.cumsum(expected)))
+    edges = np.minimum(np.arange(done.size) * cell_s, horizon_s)
+    now_s = 0.0
+    while now_s < horizon_s:
+        goal = float(np.interp(now_s, edges, done)) + chunk_rows
+        until_s = float(np.interp(goal, done, edges)) if goal < done[-1] else horizon_s
+        now_s = min(max(until_s, now_s + _WINDOW_S_MIN), now_s + _WINDOW_S_MAX, horizon_s)
+        yield int(np.ceil(now_s * 1e6))
+
+
+def doubled(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """The same rows, and as many blank ones after them."""
+    return np.concatenate([rows, np.zeros_like(rows)])
 
 
 def sliced(chunks: Iterator[NDArray[np.void]]) -> Iterator[NDArray[np.void]]:

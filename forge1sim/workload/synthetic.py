@@ -17,7 +17,7 @@ from forge1sim.workload.draws import (
     spawned_seed,
     uniforms,
 )
-from forge1sim.workload.order import CHUNK_ROWS, ordered
+from forge1sim.workload.order import CHUNK_ROWS, doubled, ordered, window_ends
 from forge1sim.workload.profile import CELL_S, cell_factors, profile_cells
 from forge1sim.workload.sessions import SESSION, SessionTable, begin_sessions, session_turns
 from forge1sim.workload.spec import Demand
@@ -26,7 +26,6 @@ from forge1sim.workload.traits import TraitTable, describe
 from policies.compile import compiled
 
 _INPUT, _OUTPUT, _JOINS = purpose("input"), purpose("output"), purpose("joins")
-_CHUNK_S_MAX = 86_400.0
 _MEAN_DRAWS = 65_536
 
 
@@ -160,18 +159,6 @@ class SyntheticSource:
         turns: NDArray[np.float64] = means[streams["sessions"] + 1]
         return turns
 
-    def _windows(self) -> Iterator[int]:
-        """Ends (us after the start) of windows that expect about `chunk_rows` requests, a day at most."""
-        done = np.concatenate(([0.0], np.cumsum(self._expected_by_cell)))
-        edges = np.minimum(np.arange(done.size) * CELL_S, self._horizon_s)
-        now_s = 0.0
-        while now_s < self._horizon_s:
-            goal = float(np.interp(now_s, edges, done)) + self._chunk_rows
-            until_s = float(np.interp(goal, done, edges)) if goal < done[-1] else self._horizon_s
-            until_s = min(max(until_s, now_s + 1e-3), now_s + _CHUNK_S_MAX, self._horizon_s)
-            yield int(np.ceil(until_s * 1e6))
-            now_s = until_s
-
     def chunks(self) -> Iterator[NDArray[np.void]]:
         """Sorted rows of dtype REQUESTS; the last field to be filled, `number`, is left 0."""
         streams = self._streams_at_start.copy()
@@ -180,10 +167,10 @@ class SyntheticSource:
         rows = np.zeros(2 * self._chunk_rows, REQUESTS)
         sessions = np.empty(1024, SESSION)
         open_sessions = 0
-        for until_us in self._windows():
+        for until_us in window_ends(self._expected_by_cell, CELL_S, self._horizon_s, self._chunk_rows):
             count, at = 0, 0
             while at < streams.size:
-                rows = rows if count < rows.size else _doubled(rows)
+                rows = rows if count < rows.size else doubled(rows)
                 count, at = _requests(
                     streams, next_us, at, until_us, self._start_us, rows, count, self._cells, *self._tables
                 )
@@ -201,7 +188,7 @@ class SyntheticSource:
     ) -> tuple[NDArray[np.void], int]:  # fmt: skip
         at = 0
         while at < streams.size:
-            sessions = sessions if count < sessions.size else _doubled(sessions)
+            sessions = sessions if count < sessions.size else doubled(sessions)
             count, at = begin_sessions(
                 streams, next_us, at, until_us, sessions, count, self._cells, self._kinds,
                 self._tables.traits, self._tables.distributions,
@@ -213,15 +200,11 @@ class SyntheticSource:
     ) -> tuple[NDArray[np.void], int]:
         at = 0
         while at < sessions.size:
-            rows = rows if count < rows.size else _doubled(rows)
+            rows = rows if count < rows.size else doubled(rows)
             count, at = session_turns(
                 sessions, at, until_us, self._start_us, rows, count, self._kinds, *self._tables
             )
         return rows, count
-
-
-def _doubled(array: NDArray[np.void]) -> NDArray[np.void]:
-    return np.concatenate([array, np.zeros_like(array)])
 
 
 def _demanding(groups: Sequence[Group]) -> Iterator[tuple[Group, Demand, int]]:
