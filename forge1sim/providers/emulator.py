@@ -8,7 +8,7 @@ over one array.
 from forge1sim.providers.faults import catch_up
 from forge1sim.providers.inline import inline
 from forge1sim.providers.service import service_us
-from forge1sim.providers.tables import open_emulator
+from forge1sim.providers.tables import open_emulator, row_of
 from forge1sim.providers.windows import (
     IN_FLIGHT,
     OUTPUT,
@@ -35,7 +35,7 @@ _STORM = 900
 @compiled
 def begin(
     block: Bytes, deployment: int, tenant: int, number: int, attempt: int, key: int, input_tokens: int,
-    cached_tokens: int, output_tokens: int, max_output_tokens: int, now_us: int, answer: Row,
+    cached_tokens: int, output_tokens: int, max_output_tokens: int, now_us: int, answer: Row | Rows,
 ) -> None:  # fmt: skip
     """A provider receives an attempt; `answer` (one ANSWER row) says what will come of it.
 
@@ -49,8 +49,9 @@ def begin(
         output_tokens: what the model would say, cut at the maximum.
         max_output_tokens: as asked for; 0: the model's own maximum.
         now_us: the driver's clock, never going back.
-        answer: written to, field by field.
+        answer: one ANSWER row, written to; or a table of one, which Python hands over a microsecond faster.
     """
+    reply = row_of(answer)
     emulator = open_emulator(block)
     settings = emulator.settings[0]
     if now_us >= settings["next_change_us"]:
@@ -59,31 +60,33 @@ def begin(
     account = emulator.accounts[place["account"]]
     provider = emulator.providers[account["provider"]]
     model = emulator.models[place["model"]]
-    most_output_tokens = max_output_tokens if max_output_tokens > 0 else model["max_output_tokens"]
-    _clear(answer, account)
+    # Callers hand over fields of narrow tables; plain Python would multiply those as narrowly.
+    input_tokens, cached_tokens = int(input_tokens), int(cached_tokens)
+    most_output_tokens = int(max_output_tokens) if max_output_tokens > 0 else model["max_output_tokens"]
+    _clear(reply, account)
     seed = settings["seed"]
     outcome = _struck(account, seed, tenant, number, attempt, key)
     if outcome == OK:
         outcome = _failed(provider, seed, tenant, number, attempt)
     if outcome != OK:
-        answer["outcome"] = outcome
-        answer["duration_us"] = _refusal_us(provider, outcome)
+        reply["outcome"] = outcome
+        reply["duration_us"] = _refusal_us(provider, outcome)
         return
     limits, entries = emulator.limits, emulator.entries
     ranges = ((place["own_lo"], place["own_hi"]), (place["bucket_lo"], place["bucket_hi"]))
     for lo, hi in ranges:
         for row in range(lo, hi):
-            if _refuses(limits[row], entries, input_tokens, cached_tokens, most_output_tokens, now_us, provider, answer):
-                answer["limit"] = row
+            if _refuses(limits[row], entries, input_tokens, cached_tokens, most_output_tokens, now_us, provider, reply):
+                reply["limit"] = row
                 return
     for lo, hi in ranges:
         for row in range(lo, hi):
             _charge(limits[row], entries, input_tokens, cached_tokens, most_output_tokens, now_us)
-    answer["input_tokens"] = input_tokens
-    answer["cached_tokens"] = cached_tokens
-    said_tokens = min(output_tokens, most_output_tokens)
-    answer["output_tokens"] = said_tokens
-    answer["duration_us"] = service_us(
+    reply["input_tokens"] = input_tokens
+    reply["cached_tokens"] = cached_tokens
+    said_tokens = min(int(output_tokens), most_output_tokens)
+    reply["output_tokens"] = said_tokens
+    reply["duration_us"] = service_us(
         model, emulator.values, seed, tenant, number, attempt,
         input_tokens, said_tokens, place["in_flight"], account["slowdown"],
     )  # fmt: skip
@@ -97,6 +100,7 @@ def end(
     """An attempt ends. If it had been accepted (`ok`), it leaves and its real output is charged; else nothing is held."""
     if not ok:
         return
+    input_tokens, cached_tokens, output_tokens = int(input_tokens), int(cached_tokens), int(output_tokens)
     emulator = open_emulator(block)
     if now_us >= emulator.settings[0]["next_change_us"]:
         catch_up(emulator, now_us)
@@ -129,7 +133,7 @@ def partial_output(output_tokens: int, duration_us: int, elapsed_us: int) -> int
     while duration_us >= 2**32:             # keeps the product in 64 bits
         duration_us //= 2
         elapsed_us //= 2
-    return output_tokens * max(elapsed_us, 0) // duration_us
+    return int(output_tokens) * max(elapsed_us, 0) // duration_us
 
 
 @inline

@@ -7,10 +7,11 @@ so that plain Python on NumPy scalars gives the same numbers as compiled code.
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 from numba.extending import overload
 
 from policies.arena import OpenBlock, tables_of, window
-from policies.rows import Bytes, Floats, Rows
+from policies.rows import Bytes, Floats, Row, Rows
 
 NEVER_US = 2**62
 
@@ -137,3 +138,21 @@ def _open_emulator(block: Any) -> Any:
         return _open_block(block)
 
     return implementation
+
+
+def row_of(answer: Row | Rows) -> Row:
+    """The one row of `answer`: itself, or the first of a table."""
+    return answer[0] if isinstance(answer, np.ndarray) else answer
+
+
+@overload(row_of)  # type: ignore[untyped-decorator]
+def _row_of(answer: Any) -> Any:
+    is_table = isinstance(answer, types.Array)
+
+    def first(answer: Any) -> Any:
+        return answer[0]
+
+    def itself(answer: Any) -> Any:
+        return answer
+
+    return first if is_table else itself

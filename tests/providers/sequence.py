@@ -6,6 +6,8 @@ Run by test_modes.py as a program, compiled and not.
 import hashlib
 import random
 
+import numpy as np
+
 from forge1sim.providers import (
     begin,
     build_emulator,
@@ -90,8 +92,8 @@ def play(attempts: int) -> str:
         input_tokens = chance.randrange(1, 3_000)
         cached_tokens = chance.choice((0, input_tokens // 2, input_tokens))
         begin(
-            block, deployment, number % 50, number // 50, 1 + number % 3, number % 2, input_tokens, cached_tokens,
-            chance.randrange(900), chance.choice((0, 200, 600)), now_us, answer,
+            block, deployment, number % 50, number // 50, 1 + number % 3, number % 2, np.int32(input_tokens),
+            np.int32(cached_tokens), np.int32(chance.randrange(900)), np.int32(chance.choice((0, 200, 600))), now_us, answer,
         )  # fmt: skip
         digest.update(answer.tobytes())
         outcomes[answer["outcome"]] += 1
@@ -104,7 +106,7 @@ def play(attempts: int) -> str:
                 said = partial_output(said, takes_us, now_us - begun_us)
                 cancel(block, deployment, input_tokens, cached_tokens, said, now_us)
             else:
-                end(block, deployment, True, input_tokens, cached_tokens, said, now_us)
+                end(block, deployment, True, np.int32(input_tokens), np.int32(cached_tokens), np.int32(said), now_us)
         if number % 300 == 299:
             set_limit_scale(block, 1, chance.choice((250, 1000, 1700)), now_us)
             set_outage(block, 2, chance.random() < 0.3)

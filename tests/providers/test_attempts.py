@@ -2,7 +2,7 @@
 
 import pytest
 
-from forge1sim.providers import build_emulator, cancel, end, partial_output
+from forge1sim.providers import begin, build_emulator, cancel, end, new_answers, partial_output
 from policies.errors import SchemaError
 from policies.log import THROTTLE
 from policies.schema import Account, Distribution, Fault, Limit, Model, Speed
@@ -140,6 +140,12 @@ def test_wait_is_told_only_by_providers_that_do(world) -> None:
         emulated.begin(0)
         refused = emulated.begin(0)
         assert (refused["retry_after_us"], refused["duration_us"]) == (wait_us, 20_000)
+
+
+def test_an_answer_is_written_to_a_row_or_to_a_table_of_one(world) -> None:
+    emulated, answers = world(), new_answers(1)
+    begin(emulated.block, 0, 0, 0, 1, 0, 10, 0, 20, 50, START_US, answers)
+    assert answers[0] == emulated.begin(0)
 
 
 def test_each_world_is_its_own(world) -> None:
