@@ -1,0 +1,257 @@
+"""Run a scenario: the one place where workload, gateway, providers, clock and metrics meet.
+
+`simulate` is what the command line, the app and notebooks call.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forge1sim.drivers.stage import Stage
+from forge1sim.errors import RunError
+from forge1sim.explain import describe
+from forge1sim.metrics.metrics import Metrics
+from forge1sim.metrics.slo import check_slos
+from forge1sim.metrics.static import Mark, MetricsStatic
+from forge1sim.metrics.summary import summarise
+from forge1sim.workload.build import BuiltWorkload, build_workload
+from policies.bundle import PolicyBundle
+from policies.build import tier_of
+from policies.layout import Layout, LimitRow, lay_out, nano_usd
+from policies.log import ACTIVE, ARRIVE, ORDERABLE, STANDBY
+from policies.schema import Fault
+
+if TYPE_CHECKING:
+    from forge1sim.drivers.simpy_driver import Process
+    from forge1sim.scenario.load import LoadedScenario, Slo
+
+DRIVERS = ("compiled", "simpy")
+DEFAULT_WAIT_TARGET_S = 2.0
+OnProgress = Callable[[float, int, int], None]
+Sink = Callable[[NDArray[np.void]], None]
+_ACCOUNT_STATES = {"active": ACTIVE, "standby": STANDBY, "orderable": ORDERABLE}
+_PER_MINUTE = {"rpm": 0, "tpm": 1, "itpm": 2, "otpm": 3, "concurrency": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run came to: `summary` and `slos` are ready for JSON, `metrics` holds every table."""
+
+    summary: dict[str, Any]
+    slos: list[dict[str, Any]]
+    metrics: Metrics = field(repr=False)
+    accounting: list[Any] = field(default_factory=list, repr=False)
+
+
+def _no_progress(_share: float, _time_us: int, _requests: int) -> None:
+    """Nobody watches."""
+
+
+def simulate(
+    loaded: "LoadedScenario",
+    *,
+    driver: str = "compiled",
+    seed: int | None = None,
+    on_progress: OnProgress = _no_progress,
+    out: Path | None = None,
+    keep_log: bool = False,
+    hash_log: bool = True,
+    most_requests: int | None = None,
+    sinks: tuple[Sink, ...] = (),
+    processes: "tuple[Process, ...]" = (),
+) -> RunResult:
+    """Run a scenario to its end.
+
+    `on_progress` gets the share done (0 to 1), simulated microseconds since the epoch, requests
+    so far. `out` is a folder to write tables, manifest and report into, with the log if
+    `keep_log`. `sinks` see every chunk of log rows. `processes` are a user's own SimPy processes
+    (driver `simpy` only). Raises RunError, ScenarioError or WorkloadError.
+    """
+    if driver not in DRIVERS:
+        raise RunError(f"driver {driver!r} is none of {', '.join(DRIVERS)}")
+    if processes and driver != "simpy":
+        raise RunError("processes need driver='simpy': the compiled clock runs no Python")
+    began_s = time.perf_counter()
+    seed = loaded.seed if seed is None else seed
+    layout = lay_out(loaded.platform, loaded.start_us)
+    workload = workload_of(loaded, layout, seed)
+    metrics = Metrics(static_of(layout, loaded.bundle, loaded))
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        take: list[Sink] = [metrics.fold, *sinks]
+        if hash_log:
+            take.append(lambda rows: digest.update(rows.view(np.uint8)))
+        if out is not None and keep_log:
+            from forge1sim.metrics.store import LogWriter
+
+            take.append(stack.enter_context(LogWriter(out)).write)
+        stage = _stage(loaded, layout, seed, _at_most(workload.chunks(), most_requests), take, _share_of(loaded, workload, on_progress))
+        _drive(stage, driver, processes)
+    metrics.close(max(stage.finished_us, metrics.now_us, loaded.start_us + loaded.horizon_us))
+    summary = summarise(metrics)
+    slos = [_slo_row(slo, result) for slo, result in zip(loaded.slos, check_slos(summary, loaded.slos), strict=True)]
+    summary["event_log_sha256"] = digest.hexdigest() if hash_log else None
+    summary["seconds"] = round(time.perf_counter() - began_s, 3)
+    result = RunResult(summary=summary, slos=slos, metrics=metrics, accounting=workload.accounting())
+    if out is not None:
+        _write(loaded, result, driver, seed, out)
+    return result
+
+
+def explain(loaded: "LoadedScenario", driver: str, seed: int, request: int) -> list[str]:
+    """The life of one request in sentences, by running the scenario and keeping its rows only."""
+    found: list[NDArray[np.void]] = []
+
+    def keep(rows: NDArray[np.void]) -> None:
+        mine = rows[rows["request"] == request]
+        if mine.size:
+            found.append(mine.copy())
+
+    result = simulate(loaded, driver=driver, seed=seed, sinks=(keep,), hash_log=False)
+    if not found:
+        arrived = result.summary["requests"]["arrived"]
+        raise RunError(f"--explain {request}: there is no such request; they are numbered 0 to {arrived - 1}")
+    return describe(np.concatenate(found), lay_out(loaded.platform, loaded.start_us), loaded.bundle, loaded.start_us)
+
+
+def workload_of(loaded: "LoadedScenario", layout: Layout, seed: int) -> BuiltWorkload:
+    """The requests of a scenario."""
+    names = [model.name for model in layout.models]
+    return build_workload(
+        loaded.located_sources(), loaded.groups, names, loaded.start_us, loaded.horizon_us / 1e6, seed, loaded.source_folders
+    )
+
+
+def _at_most(chunks: Iterator[NDArray[np.void]], most: int | None) -> Iterator[NDArray[np.void]]:
+    left = most
+    for chunk in chunks:
+        if left is None:
+            yield chunk
+        elif left > 0:
+            yield chunk[:left]
+            left -= len(chunk)
+        else:
+            return
+
+
+def _share_of(loaded: "LoadedScenario", workload: BuiltWorkload, on_progress: OnProgress) -> Callable[[int, int], None]:
+    del workload
+    start_us, horizon_us = loaded.start_us, max(1, loaded.horizon_us)
+
+    def report(now_us: int, requests: int) -> None:
+        on_progress(min(1.0, (now_us - start_us) / horizon_us), now_us, requests)
+
+    return report
+
+
+def _stage(
+    loaded: "LoadedScenario", layout: Layout, seed: int, requests: Iterator[NDArray[np.void]], sinks: list[Sink],
+    report: Callable[[int, int], None],
+) -> Stage:  # fmt: skip
+    def sink(rows: NDArray[np.void]) -> None:
+        for take in sinks:
+            take(rows)
+
+    return Stage(
+        layout, loaded.bundle, loaded.faults, requests, start_us=loaded.start_us, horizon_us=loaded.horizon_us,
+        drain_us=loaded.drain_us, seed=seed, sink=sink, routing=_user_routing(loaded), on_report=report,
+    )  # fmt: skip
+
+
+def _user_routing(loaded: "LoadedScenario") -> Callable[..., int] | None:
+    name = loaded.bundle.routing.policy
+    if name not in loaded.user_policies:
+        return None
+    from policies.registry import load_routing_policy
+
+    return load_routing_policy(loaded.user_policies[name], name.rpartition(":")[2])
+
+
+def _drive(stage: Stage, driver: str, processes: "tuple[Process, ...]") -> None:
+    if driver == "simpy":
+        from forge1sim.drivers.simpy_driver import run_simpy
+
+        run_simpy(stage, processes)
+    else:
+        from forge1sim.drivers.compiled_driver import run_compiled
+
+        run_compiled(stage)
+
+
+def _slo_row(slo: "Slo", result: Any) -> dict[str, Any]:
+    return {
+        "name": slo.name, "tier": slo.tier, "metric": slo.metric, "at_least": slo.at_least, "at_most": slo.at_most,
+        "value": result.seen, "met": result.held,
+    }  # fmt: skip
+
+
+def _write(loaded: "LoadedScenario", result: RunResult, driver: str, seed: int, out: Path) -> None:
+    from forge1sim.metrics.store import write_run
+    from forge1sim.report import write_report
+
+    write_run(out, loaded, result, driver=driver, seed=seed)
+    write_report(out)
+
+
+def static_of(layout: Layout, bundle: PolicyBundle, loaded: "LoadedScenario") -> MetricsStatic:
+    """Names and rows in the order in which the log speaks of them."""
+    groups = layout.tenant_groups
+    tiers = [tier_of(group, bundle.tiers) for group in groups]
+    contract = [nano_usd(group.contract_usd_per_month) for group in groups]
+    of_group = np.asarray(layout.tenant_group, dtype=np.int64)
+    buckets = len(layout.buckets)
+    return MetricsStatic(
+        start_us=loaded.start_us,
+        horizon_us=loaded.horizon_us,
+        tier_names=tuple(tier.name for tier in bundle.tiers),
+        tenant_names=tuple(layout.tenant_names),
+        tier_of_tenant=np.asarray(tiers, dtype=np.int32)[of_group],
+        contract_nano_usd_per_month=np.asarray(contract, dtype=np.int64)[of_group],
+        model_names=tuple(model.name for model in layout.models),
+        account_names=tuple(account.name for account in layout.accounts),
+        account_provider=tuple(layout.providers[account.provider].name for account in layout.accounts),
+        account_nano_usd_per_month=np.asarray([nano_usd(a.spec.usd_per_month) for a in layout.accounts], dtype=np.int64),
+        account_state=np.asarray([_ACCOUNT_STATES[a.spec.state] for a in layout.accounts], dtype=np.int32),
+        deployment_names=tuple(deployment.name for deployment in layout.deployments),
+        model_of_deployment=np.asarray([d.model for d in layout.deployments], dtype=np.int32),
+        account_of_deployment=np.asarray([d.account for d in layout.deployments], dtype=np.int32),
+        groups_of_deployment=np.asarray([(d.bucket, buckets + d.account) for d in layout.deployments], dtype=np.int32).reshape(-1, 2),
+        account_of_group=np.asarray([b.account for b in layout.buckets] + list(range(len(layout.accounts))), dtype=np.int32),
+        whole_account=np.asarray([False] * buckets + [True] * len(layout.accounts)),
+        group_limits=_group_limits(layout),
+        wait_target_s=_wait_targets(bundle, loaded),
+        marks=tuple(_mark(fault, loaded.start_us) for fault in loaded.faults),
+    )  # fmt: skip
+
+
+def _group_limits(layout: Layout) -> NDArray[np.float64]:
+    limits = np.full((len(layout.buckets) + len(layout.accounts), 5), np.inf)
+    for limit in layout.limits:
+        column = _PER_MINUTE.get(limit.dimension)
+        if column is not None:
+            row = limit.bucket if limit.bucket >= 0 else len(layout.buckets) + limit.account
+            limits[row, column] = min(limits[row, column], _per_minute(limit))
+    return limits
+
+
+def _per_minute(limit: LimitRow) -> float:
+    return limit.amount * 60e6 / limit.window_us if limit.window_us else float(limit.amount)
+
+
+def _wait_targets(bundle: PolicyBundle, loaded: "LoadedScenario") -> tuple[float, ...]:
+    """The longest wait that counts as on time: the tier's own p95 promise, else the default."""
+    promised = {slo.tier: slo.at_most for slo in loaded.slos if slo.metric == "wait_p95_s" and slo.at_most is not None}
+    return tuple(promised.get(tier.name) or promised.get("all") or DEFAULT_WAIT_TARGET_S for tier in bundle.tiers)
+
+
+def _mark(fault: Fault, start_us: int) -> Mark:
+    where = fault.account or fault.provider or fault.region or "all"
+    begin_us = start_us + round(fault.start_s * 1e6)
+    return Mark(label=f"{fault.kind} {where}", start_us=begin_us, end_us=begin_us + round(fault.duration_s * 1e6))
