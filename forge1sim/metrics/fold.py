@@ -26,7 +26,6 @@ from forge1sim.metrics.columns import (
     ANSWER_WAIT_US,
     ARRIVED,
     AT_ACCOUNT,
-    AT_ACCOUNT_ACTIVE,
     AT_CODE_INTERVALS,
     AT_DEPLOYMENT,
     AT_DEPLOYMENT_INTERVALS,
@@ -45,14 +44,11 @@ from forge1sim.metrics.columns import (
     AT_WAIT_TARGET_US,
     AT_WANTED,
     ATTEMPTS,
-    BEGIN_US,
     CODE_REFUSAL,
     CODES,
     COST,
     D_ATTEMPTS,
-    D_BUSY_US,
     D_COST,
-    D_IN_FLIGHT_MAX,
     D_RATE_LIMITED,
     D_RESERVED,
     D_SERVED,
@@ -62,7 +58,6 @@ from forge1sim.metrics.columns import (
     DEPLOYMENT_REFUSAL,
     DEPLOYMENT_SIZE,
     DEPLOYMENT_WAIT,
-    END_US,
     F_ATTEMPTS,
     F_COST,
     F_RATE_LIMITED,
@@ -71,7 +66,6 @@ from forge1sim.metrics.columns import (
     F_RETRIES,
     F_SERVED,
     FAULT,
-    FLIGHT_NOW,
     FLOW_SIZE,
     GROUP_INTERVAL_SIZE,
     GROUP_MINUTE,
@@ -80,29 +74,21 @@ from forge1sim.metrics.columns import (
     H_COST,
     H_QUALITY_PM,
     H_SERVED,
-    HORIZON_END_US,
     HOUR,
     HOUR_SIZE,
-    HOUR_US,
-    IN_FLIGHT,
-    IN_SYSTEM_NOW,
     INPUT,
     INTERVAL,
     IS_QUEUED,
     KIND,
     KINDS,
     LATENCY_SUM_US,
-    LENGTH_US,
     MARK_SIZE,
     MARKS,
     MINUTE,
-    MINUTE_END_US,
     MOST_MARKS,
     N_ACCOUNTS,
     N_DEPLOYMENTS,
     N_GROUPS,
-    N_HOURS,
-    N_INTERVALS,
     N_MODELS,
     N_TENANTS,
     N_TIERS,
@@ -112,7 +98,6 @@ from forge1sim.metrics.columns import (
     OPEN_ARRIVE_US,
     OPEN_MAX,
     OUTPUT,
-    PAID_US,
     PEAK,
     PROMPT_PM,
     QUEUED,
@@ -124,10 +109,8 @@ from forge1sim.metrics.columns import (
     REQUESTS,
     RETRIES,
     SERVED,
-    SINCE,
     START_US,
     STATE,
-    STATE_SINCE_US,
     T_ARRIVED,
     T_ATTEMPTS,
     T_COST,
@@ -135,10 +118,6 @@ from forge1sim.metrics.columns import (
     T_RATE_LIMITED,
     T_REJECTED,
     T_SERVED,
-    T_SYSTEM_MAX,
-    T_SYSTEM_US,
-    T_WAITING_MAX,
-    T_WAITING_US,
     TENANT_DETAIL_SIZE,
     TENANT_SIZE,
     TENANT_WAIT,
@@ -152,19 +131,17 @@ from forge1sim.metrics.columns import (
     W_ARRIVED,
     W_REJECTED,
     W_SERVED,
-    WAITING_NOW,
     WANTED_SIZE,
     WAS_QUEUED,
-)  # fmt: skip
-from forge1sim.metrics.helper import helper
+)  # fmt: skip  # isort: skip
+from forge1sim.metrics.helper import entry, helper
 from forge1sim.metrics.histogram import bin_of, sketch_bin_of
+from forge1sim.metrics.levels import advance, change_flight, change_system, change_waiting, pay_account
+from forge1sim.metrics.open_table import remove, slot_of
 from forge1sim.metrics.state import Ints
-from forge1sim.metrics.static import MINUTE_US
-from policies.compile import compiled
 from policies.log import (
     ACCELERATION,
     ACCOUNT,
-    ACTIVE,
     ARRIVE,
     BACKOFF,
     CANCEL,
@@ -172,156 +149,17 @@ from policies.log import (
     CONTROL,
     DAILY_QUOTA,
     DISPATCH,
-    DRAINING,
-    NO_KEYS,
     QUEUE,
     REFUSED,
     REJECT,
     THROTTLE,
-)  # fmt: skip
+)  # fmt: skip  # isort: skip
 
-_NEVER_US = 2**62
-_ODD = 2654435769
 _LOW_32 = 0xFFFFFFFF
 _LOW_48 = (1 << 48) - 1
 
 # why a row cannot be folded (b[FAULT])
 FINE, TIME_BACK, NO_ARRIVE, TWO_ARRIVES, OUT_OF_RANGE = range(5)
-
-
-@helper
-def _slot(table: NDArray[np.void], request: int) -> int:
-    """Slot of `request`, or the free one where it would go."""
-    mask = table.size - 1
-    slot = ((request & 0x7FFFFFFF) * _ODD) & mask
-    while table[slot]["request"] != request and table[slot]["request"] != -1:
-        slot = (slot + 1) & mask
-    return slot
-
-
-@helper
-def _remove(table: NDArray[np.void], slot: int) -> None:
-    """Free a slot and move up what was pushed past it, so that searches still find it."""
-    mask = table.size - 1
-    hole = slot
-    place = (hole + 1) & mask
-    while table[place]["request"] != -1:
-        home = ((table[place]["request"] & 0x7FFFFFFF) * _ODD) & mask
-        if ((place - home) & mask) >= ((place - hole) & mask):
-            table[hole] = table[place]
-            hole = place
-        place = (place + 1) & mask
-    table[hole]["request"] = -1
-
-
-@compiled
-def rehash(old: NDArray[np.void], new: NDArray[np.void]) -> None:
-    """Copy all open requests from `old` to the empty, larger `new`."""
-    for row in range(old.size):
-        if old[row]["request"] != -1:
-            new[_slot(new, old[row]["request"])] = old[row]
-
-
-@helper
-def _spread(b: Ints, total: int, stride: int, number: int, since_us: int, now_us: int) -> None:
-    """Add number x time from `since_us` to `now_us` to `b[total + interval * stride]`, cut at the ends of intervals."""
-    while since_us < b[BEGIN_US]:
-        interval = (since_us - b[START_US]) // b[LENGTH_US]
-        until_us = b[START_US] + (interval + 1) * b[LENGTH_US]
-        b[total + interval * stride] += number * (until_us - since_us)
-        since_us = until_us
-    b[total + b[INTERVAL] * stride] += number * (now_us - since_us)
-
-
-@helper
-def _advance(b: Ints, now_us: int) -> None:
-    """Move the clock; past the horizon all is one last interval."""
-    b[NOW_US] = now_us
-    if now_us >= b[MINUTE_END_US]:
-        b[MINUTE] = (now_us - b[START_US]) // MINUTE_US
-        b[MINUTE_END_US] = b[START_US] + (b[MINUTE] + 1) * MINUTE_US
-    if now_us >= b[END_US]:
-        b[INTERVAL] = min((now_us - b[START_US]) // b[LENGTH_US], b[N_INTERVALS])
-        inside = b[INTERVAL] < b[N_INTERVALS]
-        b[BEGIN_US] = b[START_US] + b[INTERVAL] * b[LENGTH_US]
-        b[END_US] = b[BEGIN_US] + b[LENGTH_US] if inside else _NEVER_US
-        b[HOUR] = b[INTERVAL] * b[LENGTH_US] // b[HOUR_US] if inside else b[N_HOURS]
-
-
-@helper
-def _note(b: Ints, place: int, stride: int, number: int, since_us: int) -> None:
-    """Keep `number` in `b[place + interval * stride]` of every interval since, if it is the largest there."""
-    while since_us < b[BEGIN_US]:
-        interval = (since_us - b[START_US]) // b[LENGTH_US]
-        b[place + interval * stride] = max(b[place + interval * stride], number)
-        since_us = b[START_US] + (interval + 1) * b[LENGTH_US]
-    b[place + b[INTERVAL] * stride] = max(b[place + b[INTERVAL] * stride], number)
-
-
-@helper
-def _change(b: Ints, level: int, by: int, total: int, largest: int, stride: int, now_us: int) -> None:
-    """Change the level at `b[level]`; its integral and its maximum are kept up to now."""
-    number, since_us = b[level], b[level + SINCE]
-    if number != 0:
-        _spread(b, total, stride, number, since_us, now_us)
-        _note(b, largest, stride, number, since_us)
-    b[level] = number + by
-    b[level + SINCE] = now_us
-    if by > 0:
-        _note(b, largest, stride, number + by, now_us)
-
-
-@helper
-def _change_waiting(b: Ints, tier: int, by: int, now_us: int) -> None:
-    during = b[AT_TIER_INTERVALS] + tier * TIER_INTERVAL_SIZE
-    level = b[AT_TIER] + tier * TIER_SIZE + WAITING_NOW
-    _change(b, level, by, during + T_WAITING_US, during + T_WAITING_MAX, b[N_TIERS] * TIER_INTERVAL_SIZE, now_us)
-
-
-@helper
-def _change_system(b: Ints, tier: int, by: int, now_us: int) -> None:
-    during = b[AT_TIER_INTERVALS] + tier * TIER_INTERVAL_SIZE
-    level = b[AT_TIER] + tier * TIER_SIZE + IN_SYSTEM_NOW
-    _change(b, level, by, during + T_SYSTEM_US, during + T_SYSTEM_MAX, b[N_TIERS] * TIER_INTERVAL_SIZE, now_us)
-
-
-@helper
-def _change_flight(b: Ints, deployment: int, by: int, now_us: int) -> None:
-    during = b[AT_DEPLOYMENT_INTERVALS] + deployment * DEPLOYMENT_INTERVAL_SIZE
-    level = b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + FLIGHT_NOW
-    stride = b[N_DEPLOYMENTS] * DEPLOYMENT_INTERVAL_SIZE
-    _change(b, level, by, during + D_BUSY_US, during + D_IN_FLIGHT_MAX, stride, now_us)
-    for place in range(2):
-        group = b[b[AT_GROUPS_OF_DEPLOYMENT] + 2 * deployment + place]
-        if group >= 0:
-            during = b[AT_GROUP_INTERVALS] + group * GROUP_INTERVAL_SIZE + IN_FLIGHT
-            level = b[AT_GROUP] + group * GROUP_SIZE + FLIGHT_NOW
-            _change(b, level, by, during, during + PEAK, b[N_GROUPS] * GROUP_INTERVAL_SIZE, now_us)
-
-
-@helper
-def _change_account(b: Ints, account: int, now_us: int) -> None:
-    """Add the time since the account's last change to its active time, and within the horizon to its paid time."""
-    place = b[AT_ACCOUNT] + account * ACCOUNT_SIZE
-    state, since_us = b[place + STATE], b[place + STATE_SINCE_US]
-    if state == ACTIVE:
-        _spread(b, b[AT_ACCOUNT_ACTIVE] + account, b[N_ACCOUNTS], 1, since_us, now_us)
-    if state in (ACTIVE, DRAINING, NO_KEYS):
-        b[place + PAID_US] += max(0, min(now_us, b[HORIZON_END_US]) - since_us)
-    b[place + STATE_SINCE_US] = now_us
-
-
-@compiled
-def flush(b: Ints, now_us: int) -> None:
-    """Bring every level up to `now_us`. May be called at any time; folding can go on afterwards."""
-    _advance(b, now_us)
-    for tier in range(b[N_TIERS]):
-        _change_waiting(b, tier, 0, now_us)
-        _change_system(b, tier, 0, now_us)
-    for deployment in range(b[N_DEPLOYMENTS]):
-        _change_flight(b, deployment, 0, now_us)
-    for account in range(b[N_ACCOUNTS]):
-        _change_account(b, account, now_us)
 
 
 @helper
@@ -354,14 +192,14 @@ def _wanted(b: Ints, one: Any) -> int:
 def _leave_queue(b: Ints, one: Any, tier: int, now_us: int) -> None:
     if one["flags"] & IS_QUEUED:
         one["flags"] &= ~IS_QUEUED
-        _change_waiting(b, tier, -1, now_us)
+        change_waiting(b, tier, -1, now_us)
 
 
 @helper
 def _land(b: Ints, one: Any, now_us: int) -> None:
     deployment = int(one["flight"])
     if deployment >= 0:
-        _change_flight(b, deployment, -1, now_us)
+        change_flight(b, deployment, -1, now_us)
         one["flight"] = -1
 
 
@@ -381,7 +219,7 @@ def _arrive(b: Ints, one: Any, row: Any, tier: int) -> None:
     b[_tenant(b, row) + ARRIVED] += 1
     b[_tier_interval(b, tier) + T_ARRIVED] += 1
     b[_wanted(b, one) + W_ARRIVED] += 1
-    _change_system(b, tier, 1, now_us)
+    change_system(b, tier, 1, now_us)
 
 
 @helper
@@ -417,7 +255,7 @@ def _dispatch(b: Ints, one: Any, row: Any, tier: int) -> None:
     if one["first"] < 0:
         one["first"] = deployment
     one["flight"] = deployment
-    _change_flight(b, deployment, 1, now_us)
+    change_flight(b, deployment, 1, now_us)
     _use_limits(b, deployment, reserved, int(one["input_tokens"]))
     again = 1 if row["attempt"] > 1 else 0
     tenant, flow, during = _tenant(b, row), _flow(b, tier, deployment), _deployment_interval(b, deployment)
@@ -471,7 +309,7 @@ def _pause(b: Ints, one: Any, row: Any, tier: int) -> None:
     if not one["flags"] & WAS_QUEUED:
         b[_tenant(b, row) + QUEUED] += 1
     if not one["flags"] & IS_QUEUED:
-        _change_waiting(b, tier, 1, now_us)
+        change_waiting(b, tier, 1, now_us)
     one["flags"] |= WAS_QUEUED | IS_QUEUED
 
 
@@ -480,7 +318,7 @@ def _end(b: Ints, one: Any, latency_us: int, now_us: int, tier: int) -> None:
     """What every end of a request has in common."""
     _leave_queue(b, one, tier, now_us)
     _land(b, one, now_us)
-    _change_system(b, tier, -1, now_us)
+    change_system(b, tier, -1, now_us)
     b[OPEN] -= 1
     b[OPEN_ARRIVE_US] -= now_us - latency_us - b[START_US]
     b[LATENCY_SUM_US] += latency_us
@@ -560,7 +398,7 @@ def _platform(b: Ints, row: Any) -> None:
     """ACCOUNT changes a state; both it and CONTROL leave a mark for the figures."""
     account = row["v0"]
     if row["kind"] == ACCOUNT and 0 <= account < b[N_ACCOUNTS]:
-        _change_account(b, account, row["time_us"])
+        pay_account(b, account, row["time_us"])
         b[b[AT_ACCOUNT] + account * ACCOUNT_SIZE + STATE] = row["code"]
     if b[MARKS] < MOST_MARKS:
         mark = b[AT_MARKS] + b[MARKS] * MARK_SIZE
@@ -584,7 +422,7 @@ def _in_range(b: Ints, row: Any) -> bool:
     return bool(row["code"] < (REFUSAL_CLASSES if kind == REFUSED else REASONS))
 
 
-@compiled
+@entry
 def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.void]) -> int:  # noqa: PLR0912  (a branch per kind)
     """Fold `rows[begin:]` into the block; returns the row to go on from, `rows.size` when all are done.
 
@@ -600,12 +438,12 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.voi
             return number
         if kind == ARRIVE and b[OPEN] >= most:
             return number
-        _advance(b, now_us)
+        advance(b, now_us)
         if ARRIVE <= kind <= CANCEL:
             if not _in_range(b, row):
                 b[FAULT] = OUT_OF_RANGE
                 return number
-            slot = _slot(table, row["request"])
+            slot = slot_of(table, row["request"])
             one = table[slot]
             tier = b[b[AT_TIER_OF_TENANT] + int(row["tenant"])]
             known = one["request"] != -1
@@ -618,14 +456,14 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.voi
                 _dispatch(b, one, row, tier)
             elif kind == COMPLETE:
                 _complete(b, one, row, tier)
-                _remove(table, slot)
+                remove(table, slot)
             elif kind == REFUSED:
                 _refused(b, one, row, tier)
             elif kind in (QUEUE, BACKOFF):
                 _pause(b, one, row, tier)
             else:
                 _unserved(b, one, row, tier)
-                _remove(table, slot)
+                remove(table, slot)
         elif kind in (ACCOUNT, CONTROL):
             _platform(b, row)
         b[KIND + kind % KINDS] += 1

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.compile import compiled
+from forge1sim.metrics.helper import entry
 
 _PER_DOUBLING = 64
 _LARGEST_EXPONENT = 43  # 2**43 us are 101 days; longer values count as this
@@ -20,7 +20,7 @@ SKETCH_BINS = 64
 _SKETCH_FIRST_EXPONENT = 10  # the first half doubling after 0 ends at about 1 ms
 
 
-@compiled
+@entry
 def bin_of(value_us: int) -> int:
     """Bin of a duration: in [0, BINS), 0 for nothing or less, the last for 101 days or more."""
     if value_us < 64:
@@ -31,7 +31,7 @@ def bin_of(value_us: int) -> int:
     return _PER_DOUBLING * (exponent - 7) + int(mantissa * 128.0)
 
 
-@compiled
+@entry
 def sketch_bin_of(value_us: int) -> int:
     """Bin of a tenant's sketch: 0 for zero, 1 up to 1 ms, then two to each doubling up to 25 days."""
     if value_us <= 0:

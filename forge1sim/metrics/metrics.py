@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from forge1sim.errors import RunError
 from forge1sim.metrics import columns as c
 from forge1sim.metrics import fold
-from forge1sim.metrics.state import State, new_open, new_state
+from forge1sim.metrics.levels import flush
+from forge1sim.metrics.open_table import new_table, rehash
+from forge1sim.metrics.state import State, new_state
 from forge1sim.metrics.static import MetricsStatic
 from policies.log import ROW
 
@@ -29,7 +31,7 @@ class Metrics:
     def __init__(self, static: MetricsStatic) -> None:
         self.static = static
         self.state: State = new_state(static)
-        self._open = new_open(_FIRST_CAPACITY)
+        self._open = new_table(_FIRST_CAPACITY)
 
     def fold(self, rows: NDArray[np.void]) -> None:
         """Fold the next rows of the log, dtype `policies.log.ROW`, in order of time.
@@ -49,8 +51,8 @@ class Metrics:
                     f"log row of request {row['request']} at {row['time_us']} us, kind {row['kind']}: it {_FAULTS[fault]}"
                 )
             if done < rows.size:
-                larger = new_open(2 * self._open.size)
-                fold.rehash(self._open, larger)
+                larger = new_table(2 * self._open.size)
+                rehash(self._open, larger)
                 self._open = larger
 
     @property
@@ -68,4 +70,4 @@ class Metrics:
         until_us = self.now_us if now_us is None else now_us
         if until_us < self.now_us:
             raise RunError(f"cannot close at {until_us} us: rows up to {self.now_us} us are already folded")
-        fold.flush(self.state.block, until_us)
+        flush(self.state.block, until_us)

@@ -10,16 +10,16 @@ METRICS = (
     "served_ratio", "wait_p50_s", "wait_p95_s", "wait_p99_s", "latency_p50_s", "latency_p95_s", "latency_p99_s",
     "rejected_ratio", "expired_ratio", "quality_mean", "cost_per_request_usd", "on_time_ratio", "jain_index", "satisfaction",
 )  # fmt: skip
-ALL_TIERS = "*"
+ALL_TIERS = "all"
 
 
 class Objective(Protocol):
-    """One promise: `metric` of `tier` (None or "*": of all requests) is at least or at most something."""
+    """One promise: `metric` of `tier` ("all": of all requests) is at least or at most something."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
-    def tier(self) -> str | None: ...  # noqa: D102
+    def tier(self) -> str: ...  # noqa: D102
     @property
     def metric(self) -> str: ...  # noqa: D102
     @property
@@ -30,14 +30,28 @@ class Objective(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SloResult:
-    """What became of a promise. `seen` is None if nothing was measured; `target` reads like `>= 0.99`."""
+    """What became of a promise. `seen` is None if nothing was measured."""
 
     name: str
     tier: str
     metric: str
-    target: str
+    at_least: float | None
+    at_most: float | None
     seen: float | None
     held: bool
+
+    @property
+    def target(self) -> str:
+        """The promise in short, such as `>= 0.99`."""
+        bounds = ((">=", self.at_least), ("<=", self.at_most))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The promise and its outcome as the run's JSON has it: `value` was seen, `met` says if it held."""
+        return {
+            "name": self.name, "tier": self.tier, "metric": self.metric, "value": self.seen,
+            "at_least": self.at_least, "at_most": self.at_most, "met": self.held,
+        }  # fmt: skip
 
 
 def check_slos(summary: dict[str, Any], slos: Iterable[Objective]) -> list[SloResult]:
@@ -50,7 +64,7 @@ def check_slos(summary: dict[str, Any], slos: Iterable[Objective]) -> list[SloRe
 
 
 def _check(summary: dict[str, Any], slo: Objective) -> SloResult:
-    tier = slo.tier or ALL_TIERS
+    tier = slo.tier
     if tier != ALL_TIERS and tier not in summary["tiers"]:
         raise RunError(f"slo {slo.name}: tier {tier!r} is none of {', '.join(summary['tiers'])}")
     if slo.metric not in METRICS:
@@ -63,5 +77,6 @@ def _check(summary: dict[str, Any], slo: Objective) -> SloResult:
         held = row["arrived"] == 0
     else:
         held = (slo.at_least is None or seen >= slo.at_least) and (slo.at_most is None or seen <= slo.at_most)
-    bounds = [f"{sign} {bound:g}" for sign, bound in ((">=", slo.at_least), ("<=", slo.at_most)) if bound is not None]
-    return SloResult(name=slo.name, tier=tier, metric=slo.metric, target=" and ".join(bounds), seen=seen, held=held)
+    return SloResult(
+        name=slo.name, tier=tier, metric=slo.metric, at_least=slo.at_least, at_most=slo.at_most, seen=seen, held=held
+    )

@@ -15,19 +15,6 @@ from forge1sim.metrics.static import MINUTE_US, MetricsStatic
 
 Ints = NDArray[np.int64]
 
-# one open request: what must be remembered between its rows
-OPEN_REQUEST = np.dtype(
-    [
-        ("request", "<i8"),      # -1: free
-        ("failed_cost", "<i8"),  # nano-USD billed for refused attempts so far
-        ("input_tokens", "<i4"),
-        ("first", "<i4"),        # deployment tried first, -1: none yet
-        ("flight", "<i4"),       # deployment it is in flight at, -1: none
-        ("wanted", "<i2"),       # model, -1: auto
-        ("flags", "<i2"),
-    ]
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
@@ -115,10 +102,3 @@ def new_state(static: MetricsStatic) -> State:
     state.account[:, c.STATE] = static.account_state
     state.account[:, c.STATE_SINCE_US] = static.start_us
     return state
-
-
-def new_open(capacity: int) -> NDArray[np.void]:
-    """An empty table of open requests; `capacity` is a power of two."""
-    table = np.zeros(capacity, OPEN_REQUEST)
-    table["request"] = -1
-    return table

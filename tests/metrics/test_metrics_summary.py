@@ -40,7 +40,7 @@ def metrics() -> Metrics:
 
 def slo(**fields) -> SimpleNamespace:
     return SimpleNamespace(
-        **{"name": "promise", "tier": None, "metric": "served_ratio", "at_least": None, "at_most": None} | fields
+        **{"name": "promise", "tier": "all", "metric": "served_ratio", "at_least": None, "at_most": None} | fields
     )
 
 
@@ -112,7 +112,7 @@ def test_load_follows_the_log_and_limits_follow_active_accounts(metrics):
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_objective_is_measured(metrics, metric):
     summary = summarise(metrics)
-    for tier in (None, "*", "enterprise"):
+    for tier in ("all", "enterprise"):
         assert check_slos(summary, [slo(metric=metric, tier=tier, at_least=-1.0)])[0].held
         assert not check_slos(summary, [slo(metric=metric, tier=tier, at_most=-1.0)])[0].held
 
