@@ -12,7 +12,6 @@ from forge1sim.workload.agents import AgentSource
 from forge1sim.workload.order import merged, number_rows, sliced
 from forge1sim.workload.replay import Account, ReplaySource
 from forge1sim.workload.servegen import ServeGenSource
-from forge1sim.workload.servegen_check import CheckRow, servegen_check
 from forge1sim.workload.spec import AgentSessions, ServeGen, Source, Synthetic
 from forge1sim.workload.synthetic import Group, SyntheticSource
 
@@ -48,11 +47,6 @@ class BuiltWorkload:
     def accounting(self) -> list[Account]:
         """What became of every row of each trace, as far as `chunks` has been read last."""
         return [source.account for source in self.sources if isinstance(source, ReplaySource | AgentSource)]
-
-    def servegen_checks(self) -> list[CheckRow]:
-        """Published against generated figures of each ServeGen source; generates each once."""
-        servegen = [source for source in self.sources if isinstance(source, ServeGenSource)]
-        return [row for source in servegen for row in servegen_check(source)]
 
     def check_files(self) -> None:
         """Read every trace to its end, without generating anything. Raises TraceError."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from forge1sim.errors import WorkloadError
 from forge1sim.workload.clients import LEVELS, WINDOW_S, Clients
 from forge1sim.workload.servegen import ServeGenSource
 from policies.compile import compiled
@@ -40,8 +41,14 @@ def servegen_check(source: ServeGenSource) -> list[CheckRow]:
 
     Generates the workload once. Shares count clients as published, tenants as generated; both
     agree closely only without `resample`. Lengths leave out clients that borrow theirs.
+    Raises WorkloadError if the horizon holds no whole window, or no client asks for anything in it.
     """
     windows = min(int(source.horizon_s // WINDOW_S), source.clients.span)
+    if not (source.clients.windows["start"] < windows).any():
+        raise WorkloadError(
+            f"{source.owner}: nothing to compare within {source.horizon_s:g} s; the statistics are of windows of "
+            f"{WINDOW_S:g} s, the first with traffic begins at {source.clients.windows['start'].min() * WINDOW_S:g} s"
+        )
     published = _published(source, windows)
     generated = _generated(source, windows)
     return [CheckRow(source.owner, name, published[name], generated[name]) for name in published]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from policies.schema import Count, Distribution, Flag, Name, NonNegative, Number, Positive, Ratio, Table
+from policies.schema import Count, Distribution, Flag, Name, NonNegative, Positive, Ratio, Table
 
 TOKENS_MAX = 100_000_000
 ROWS_MAX = 200_000_000
@@ -286,10 +286,3 @@ class WorkloadSpec(Table):
     """The `workload` of a scenario: sources merged by time."""
 
     sources: tuple[Source, ...] = Field(default=(Synthetic(),), min_length=1, max_length=64)
-
-
-__all__ = [
-    "AUTO_NAME", "ROWS_MAX", "TOKENS_MAX", "AgentSessions", "Arena", "Arrivals", "Assign", "Azure", "Bailian",
-    "BurstGPT", "Columns", "Complexity", "Demand", "Diurnal", "FileTrace", "Mooncake", "Number",
-    "RequestTraits", "ServeGen", "Sessions", "Source", "Synthetic", "TraceTable", "WorkloadSpec",
-]  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from forge1sim.workload.servegen_check import servegen_check
 from forge1sim.workload.spec import Source
 from tests.workload.groups import Tenants, build, rows_of
 
@@ -42,19 +43,19 @@ def test_every_row_is_a_request(shared_data, source, horizon_s, count, mean_inpu
 def servegen(folder, model, horizon_s, **options):
     source = {"kind": "servegen", "path": f"servegen_{model}_arrivals.csv.gz",
               "lengths": f"servegen_{model}_lengths.csv.gz"} | options  # fmt: skip
-    return workload(folder, source, 170, horizon_s)
+    return workload(folder, source, 170, horizon_s).sources[0]
 
 
 @pytest.mark.parametrize(("model", "horizon_s"), [("deepseek-r1", DAY_S), ("mm-image", DAY_S), ("m-large", 14_400.0),
                                                   ("m-small", 2400.0)])  # fmt: skip
 def test_generated_servegen_meets_what_was_published(shared_data, model, horizon_s):
-    for row in servegen(shared_data, model, horizon_s).servegen_checks():
+    for row in servegen_check(servegen(shared_data, model, horizon_s)):
         assert row.ratio == pytest.approx(1.0, abs=0.04), row
 
 
 def test_the_published_side_gives_the_figures_of_the_data_sheet(shared_data):
     """Means of 14 days of m-large, computed by others from the same files and from the full histograms."""
-    rows = servegen(shared_data, "m-large", 14 * DAY_S, requests_per_s=1.0).servegen_checks()
+    rows = servegen_check(servegen(shared_data, "m-large", 14 * DAY_S, requests_per_s=1.0))
     published = {row.name: row.published for row in rows}
     for name, figure in {
         "top_1_share": 0.16, "top_5_share": 0.43, "top_10_share": 0.63, "gap_cv_p50": 1.19, "gap_cv_p90": 6.2,

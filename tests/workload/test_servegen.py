@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 
 from forge1sim.errors import WorkloadError
 from forge1sim.workload.servegen import ServeGenSource
+from forge1sim.workload.servegen_check import servegen_check
 from forge1sim.workload.spec import ServeGen
 from tests.workload.groups import MODELS, MONDAY_US, Tenants, build, rows_of
 
@@ -50,7 +51,7 @@ def test_each_client_is_a_tenant_with_its_rates_and_quantiles(folder):
 
 
 def test_the_check_agrees(folder):
-    for row in built(folder).servegen_checks():
+    for row in servegen_check(built(folder).sources[0]):
         assert row.ratio == pytest.approx(1.0, abs=0.05), row
 
 
@@ -88,6 +89,11 @@ def test_chunks_do_not_matter(folder):
         return np.concatenate(list(source.chunks())).tobytes()
 
     assert rows(65_536) == rows(500)
+
+
+def test_a_check_of_less_than_a_window_is_refused(folder):
+    with pytest.raises(WorkloadError, match=r"nothing to compare within 500 s; .* windows of 600 s"):
+        servegen_check(built(folder, horizon_s=500.0).sources[0])
 
 
 def test_too_few_tenants_are_told(folder):
