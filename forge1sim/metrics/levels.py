@@ -4,56 +4,17 @@ A level is integrated when it changes, in whole microseconds and cut at the ends
 integral therefore does not depend on when else it was brought up to date.
 """
 
+# isort: off
 from forge1sim.metrics.columns import (
-    ACCOUNT_SIZE,
-    AT_ACCOUNT,
-    AT_ACCOUNT_ACTIVE,
-    AT_DEPLOYMENT,
-    AT_DEPLOYMENT_INTERVALS,
-    AT_GROUP,
-    AT_GROUP_INTERVALS,
-    AT_GROUPS_OF_DEPLOYMENT,
-    AT_TIER,
-    AT_TIER_INTERVALS,
-    BEGIN_US,
-    D_BUSY_US,
-    D_IN_FLIGHT_MAX,
-    DEPLOYMENT_INTERVAL_SIZE,
-    DEPLOYMENT_SIZE,
-    END_US,
-    FLIGHT_NOW,
-    GROUP_INTERVAL_SIZE,
-    GROUP_SIZE,
-    HORIZON_END_US,
-    HOUR,
-    HOUR_US,
-    IN_FLIGHT,
-    IN_SYSTEM_NOW,
-    INTERVAL,
-    LENGTH_US,
-    MINUTE,
-    MINUTE_END_US,
-    N_ACCOUNTS,
-    N_DEPLOYMENTS,
-    N_GROUPS,
-    N_HOURS,
-    N_INTERVALS,
-    N_TIERS,
-    NOW_US,
-    PAID_US,
-    PEAK,
-    SINCE,
-    START_US,
-    STATE,
-    STATE_SINCE_US,
-    T_SYSTEM_MAX,
-    T_SYSTEM_US,
-    T_WAITING_MAX,
-    T_WAITING_US,
-    TIER_INTERVAL_SIZE,
-    TIER_SIZE,
-    WAITING_NOW,
-)  # fmt: skip  # isort: skip
+    ACCOUNT_SIZE, AT_ACCOUNT, AT_ACCOUNT_ACTIVE, AT_DEPLOYMENT, AT_DEPLOYMENT_INTERVALS, AT_GROUP,
+    AT_GROUP_INTERVALS, AT_GROUPS_OF_DEPLOYMENT, AT_TIER, AT_TIER_INTERVALS, BEGIN_US, D_BUSY_US, D_IN_FLIGHT_MAX,
+    DEPLOYMENT_INTERVAL_SIZE, DEPLOYMENT_SIZE, END_US, FLIGHT_NOW, GROUP_INTERVAL_SIZE, GROUP_SIZE, HORIZON_END_US,
+    HOUR, HOUR_US, IN_FLIGHT, IN_SYSTEM_NOW, INTERVAL, LENGTH_US, MINUTE, MINUTE_END_US, N_ACCOUNTS, N_DEPLOYMENTS,
+    N_GROUPS, N_HOURS, N_INTERVALS, N_TIERS, NOW_US, PAID_US, PEAK, SINCE, START_US, STATE, STATE_SINCE_US,
+    T_SYSTEM_MAX, T_SYSTEM_US, T_WAITING_MAX, T_WAITING_US, TIER_INTERVAL_SIZE, TIER_SIZE, WAITING_NOW,
+)  # fmt: skip
+
+# isort: on
 from forge1sim.metrics.helper import entry, helper
 from forge1sim.metrics.state import Ints
 from forge1sim.metrics.static import MINUTE_US

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from forge1sim.metrics import columns as c
 from forge1sim.metrics.histogram import BINS, quantiles_us, sketch_edges_us
 from forge1sim.metrics.metrics import Metrics
-from forge1sim.metrics.static import MONTH_US, MetricsStatic
+from forge1sim.metrics.static import MONTH_US
 from policies.log import REASON_NAMES, REFUSAL_NAMES
 
 Table = dict[str, NDArray[Any]]
@@ -219,53 +219,3 @@ def model_table(metrics: Metrics) -> Table:
         **_flow_table(counts, _added(state.deployment[:, c.DEPLOYMENT_WAIT :], owner, count)),
         **{f"wanted_{name}": state.wanted[:-1, column].copy() for column, name in enumerate(c.WANTED_COLUMNS)},
     }
-
-
-def hour_table(metrics: Metrics) -> Table:
-    """One row for each coarse interval, tier and model with an answer; the last interval is after the horizon."""
-    static, hours = metrics.static, metrics.state.hour_models
-    hour, tier, model = np.nonzero(hours[..., c.H_SERVED])
-    return {
-        "start_us": static.start_us + hour * static.hour_us,
-        "tier": names_of(static.tier_names)[tier],
-        "model": names_of(static.model_names)[model],
-        "served": hours[hour, tier, model, c.H_SERVED],
-        "cost_nano_usd": hours[hour, tier, model, c.H_COST],
-        "quality_mean": ratio(hours[hour, tier, model, c.H_QUALITY_PM], hours[hour, tier, model, c.H_SERVED]) / 1e3,
-    }
-
-
-def _starts(static: MetricsStatic, others: int) -> NDArray[np.int64]:
-    return np.repeat(static.start_us + np.arange(static.intervals + 1) * static.interval_us, others)
-
-
-def tier_interval_table(metrics: Metrics) -> Table:
-    """One row for each interval and tier; means over the interval of those waiting and in the system."""
-    static, rows = metrics.static, metrics.state.tier_intervals
-    tiers = len(static.tier_names)
-    table: Table = {
-        "start_us": _starts(static, tiers),
-        "tier": np.tile(names_of(static.tier_names), static.intervals + 1),
-    }
-    for column, name in enumerate(c.TIER_INTERVAL_COLUMNS):
-        table[name] = rows[:, :, column].ravel()
-    for name in ("waiting", "in_system"):
-        table[f"{name}_mean"] = table.pop(f"{name}_us") / static.interval_us
-    return table
-
-
-def deployment_interval_table(metrics: Metrics) -> Table:
-    """One row for each interval and deployment, with the use of its tightest limit (`utilization`)."""
-    from forge1sim.metrics.utilization import deployment_utilization  # noqa: PLC0415  (it builds on this module)
-
-    static, rows = metrics.static, metrics.state.deployment_intervals
-    count = len(static.deployment_names)
-    table: Table = {
-        "start_us": _starts(static, count),
-        "deployment": np.tile(names_of(static.deployment_names), static.intervals + 1),
-    }
-    for column, name in enumerate(c.DEPLOYMENT_INTERVAL_COLUMNS):
-        table[name] = rows[:, :, column].ravel()
-    table["in_flight_mean"] = table.pop("busy_us") / static.interval_us
-    table["utilization"] = deployment_utilization(metrics).ravel()
-    return table

@@ -10,18 +10,25 @@ import pytest
 from forge1sim.errors import RunError
 from forge1sim.metrics import Metrics
 from forge1sim.metrics import columns as c
+from forge1sim.metrics.interval_tables import (
+    code_interval_table,
+    deployment_interval_table,
+    flow_table,
+    hour_table,
+    mark_table,
+    provider_table,
+    tail_table,
+    tier_interval_table,
+)
 from forge1sim.metrics.slo import METRICS, check_slos
 from forge1sim.metrics.summary import summarise
 from forge1sim.metrics.tables import (
     account_table,
-    deployment_interval_table,
     deployment_table,
-    hour_table,
     jain_index,
     model_table,
     satisfaction,
     tenant_table,
-    tier_interval_table,
     tier_table,
 )
 from forge1sim.metrics.utilization import account_limits, provider_load
@@ -91,7 +98,7 @@ def test_satisfaction_is_full_only_for_prompt_perfect_answers():
 
 def test_tables_have_equally_long_columns(metrics):
     tables = (tier_table, tenant_table, model_table, deployment_table, account_table, hour_table, tier_interval_table,
-              deployment_interval_table)  # fmt: skip
+              deployment_interval_table, code_interval_table, flow_table, tail_table, mark_table, provider_table)  # fmt: skip
     for make in tables:
         table = make(metrics)
         assert len({len(column) for column in table.values()}) == 1, make.__name__
