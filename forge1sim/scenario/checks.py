@@ -1,4 +1,4 @@
-"""What the schema cannot see: names that fit nothing, circles, totals without bound, tenants nobody may serve."""
+"""What the schema cannot see: names that fit nothing, totals without bound, tenants nobody may serve."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator
@@ -61,10 +61,9 @@ def _numbered_twice(field: str, groups: list[tuple[str, int]]) -> Iterator[Findi
 
 
 def model_findings(models: dict[int, Model], accounts: tuple[Account, ...]) -> Iterator[Finding]:
-    """Models that no account serves, and fallbacks to nothing or in a circle."""
+    """Models that no account serves, and fallbacks to nothing. Circles are fine: the gateway tries each model once."""
     names = {model.name for model in models.values()}
     reached = {model.name for account in accounts for model in served(account, models)}
-    graph = {model.name: [name for name in model.fallbacks if name in names and name != model.name] for model in models.values()}
     for row, model in models.items():
         if model.name not in reached:
             yield ("models", row), f"({model.name}) is served by no account; add an account of {model.provider}, or name it in one"
@@ -73,28 +72,6 @@ def model_findings(models: dict[int, Model], accounts: tuple[Account, ...]) -> I
             if name == model.name:
                 yield path, f"is {shown_value(name)}, the model itself"
             yield from unknown(path, name, names, "model")
-    circle = _circle(graph)
-    if circle:
-        first = next(row for row, model in models.items() if model.name == circle[0])
-        yield ("models", first, "fallbacks"), f"go in a circle: {' -> '.join(circle)}"
-
-
-def _circle(graph: dict[str, list[str]]) -> list[str]:
-    """Some circle of a graph, its first node repeated at the end; empty if there is none."""
-    done: set[str] = set()
-    for start, steps in graph.items():
-        trail, ahead = [start], [iter(steps)]
-        while trail and start not in done:
-            step = next(ahead[-1], None)
-            if step is None:
-                done.add(trail.pop())
-                ahead.pop()
-            elif step in trail:
-                return [*trail[trail.index(step) :], step]
-            elif step not in done:
-                trail.append(step)
-                ahead.append(iter(graph[step]))
-    return []
 
 
 def account_findings(scenario: Scenario, models: dict[int, Model], providers: Iterable[str]) -> Iterator[Finding]:

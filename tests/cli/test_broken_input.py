@@ -108,7 +108,6 @@ SCENARIOS = [
     Broken("no demand at all", changed("    demand: {requests_per_s: 1}\n", "").replace("    demand: {requests_per_s_each: 0.1}\n", ""), ("demand",)),
     Broken("fallback to nothing", changed("output_usd_per_1m: 2", "output_usd_per_1m: 2\n    fallbacks: [gpt-9]"), ("models.2.fallbacks.0", "'gpt-9'")),
     Broken("fallback to itself", changed("output_usd_per_1m: 2", "output_usd_per_1m: 2\n    fallbacks: [own]"), ("models.2.fallbacks.0", "itself")),
-    Broken("fallbacks in a circle", changed("speed: {noise_sigma: 0}", "fallbacks: [own]").replace("output_usd_per_1m: 2", "output_usd_per_1m: 2\n    fallbacks: [claude-sonnet-5]"), ("fallbacks", "circle", "own")),
     Broken("unknown routing policy", changed("policy: headroom", "policy: headrom"), ("policies.routing.policy", "'headrom'", "headroom")),
     Broken("unknown scaling policy", changed("{policy: headroom}", "{policy: headroom}\n  scaling: {policy: magic}"), ("policies.scaling.policy", "'magic'", "threshold")),
     Broken("policy from an unnamed folder", changed("policy: headroom", "policy: 'mine.py:f'"), ("policies.routing.policy", "--policy-folder")),
