@@ -18,7 +18,10 @@ from numba.extending import infer_getattr, intrinsic, overload, register_model
 from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
+from policies.compile import JIT_DISABLED
+
 ALIGNMENT = 64
+WORDS_PER_TABLE = 3         # of a header: where a table starts, where it stops, its rows
 _WORD = ir.IntType(64)
 
 
@@ -61,10 +64,18 @@ class _OpenBlockModel(models.PrimitiveModel):
         super().__init__(manager, kind, _WORD)
 
 
-def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dtype[Any], ...]) -> Any:
-    """Give compiled code `opened.name` for every table; returns the intrinsic that opens a block.
+def handle(block: NDArray[np.uint8]) -> Any:
+    """What Python hands to compiled code for a block: its address, as a whole number.
 
-    Table k lies between header words 2k and 2k + 1. One address in place of two dozen arrays
+    Unboxing an array costs eight times as much. Whoever holds a handle must hold the block too.
+    """
+    return block if JIT_DISABLED else int(block.ctypes.data)
+
+
+def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dtype[Any], ...]) -> Any:
+    """Give compiled code `opened.name` for every table; returns the intrinsic that opens a block or a handle.
+
+    Table k has header words 3k to 3k + 2: start, stop, rows. One address in place of two dozen arrays
     keeps calls between compiled functions small, and compiling fast.
     """
     instance = kind(kind.__name__)
@@ -91,6 +102,8 @@ def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dt
         signature = instance(block)
 
         def generate(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> Any:
+            if isinstance(sig.args[0], types.Integer):
+                return arguments[0]
             array = context.make_array(sig.args[0])(context, builder, arguments[0])
             return builder.ptrtoint(array.data, _WORD)
 
@@ -99,13 +112,19 @@ def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dt
     return open_block
 
 
+def _header_word(builder: ir.IRBuilder, header: Any, word: int) -> Any:
+    """A word that never changes while compiled code runs, so that LLVM reads it once."""
+    loaded = builder.load(builder.gep(header, [_WORD(word)]))
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
+
+
 def _table_at(context: Any, builder: ir.IRBuilder, base: Any, place: int, array_type: Any) -> Any:
     """LLVM code for table `place` of the block at address `base`, as an array that owns nothing."""
     header = builder.inttoptr(base, _WORD.as_pointer())
-    start = builder.load(builder.gep(header, [_WORD(2 * place)]))
-    stop = builder.load(builder.gep(header, [_WORD(2 * place + 1)]))
+    start = _header_word(builder, header, WORDS_PER_TABLE * place)
+    rows = _header_word(builder, header, WORDS_PER_TABLE * place + 2)
     item_bytes = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
-    rows = builder.udiv(builder.sub(stop, start), _WORD(item_bytes))
     array = context.make_array(array_type)(context, builder)
     data = builder.inttoptr(builder.add(base, start), array.data.type)
     populate_array(
@@ -115,20 +134,27 @@ def _table_at(context: Any, builder: ir.IRBuilder, base: Any, place: int, array_
     return array._getvalue()
 
 
+def tables_in(block: NDArray[np.uint8], dtypes: tuple[np.dtype[Any], ...]) -> list[NDArray[Any]]:
+    """The tables of a block, in order, as views for Python."""
+    header = block[: 8 * WORDS_PER_TABLE * len(dtypes)].view(np.int64)
+    return [window(block, header[3 * place], header[3 * place + 1], dtype) for place, dtype in enumerate(dtypes)]
+
+
 def allocate(sections: list[tuple[np.dtype[Any], int]], header_words: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """A zeroed block for `sections` of (dtype, rows), and its header of byte offsets.
 
-    Header word 2k is where section k starts, 2k + 1 where it stops. The block starts on a
-    64-byte boundary, and so does every section. Header words that sections leave free are the
-    caller's.
+    Header words 3k to 3k + 2 are where section k starts and stops, and its rows. The block starts
+    on a 64-byte boundary, and so does every section. Header words that sections leave free are
+    the caller's.
     """
-    if 2 * len(sections) > header_words:
-        raise ValueError(f"{len(sections)} sections need {2 * len(sections)} header words, there are {header_words}")
+    needed = WORDS_PER_TABLE * len(sections)
+    if needed > header_words:
+        raise ValueError(f"{len(sections)} sections need {needed} header words, there are {header_words}")
     position = _round_up(8 * header_words)
     bounds: list[int] = []
     for dtype, rows in sections:
-        bounds += [position, position + dtype.itemsize * rows]
-        position = _round_up(bounds[-1])
+        bounds += [position, position + dtype.itemsize * rows, rows]
+        position = _round_up(bounds[-2])
     raw = np.zeros(position + ALIGNMENT, dtype=np.uint8)
     shift = -raw.ctypes.data % ALIGNMENT
     block = raw[shift : shift + position]

@@ -12,7 +12,7 @@ from policies.errors import SchemaError
 from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano_usd
 from policies.limits import BUCKET_UNIT, LIMIT, LOG_ENTRY
 from policies.log import ACTIVE, ORDERABLE, STANDBY
-from policies.routing import MEMORY_WORDS, MODEL_CHOICE_CODES, NEEDS_HEADROOM, ROUTING_CODES, USER
+from policies.routing import MEMORY_WORDS, MODEL_CHOICE_CODES, ROUTING_CODES, USER
 from policies.schema import Model, TenantGroup, Tier
 from policies.state import (
     HEADER_WORDS,
@@ -141,7 +141,7 @@ def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int,
         "overload_us": _micro(cooldown.overload_s), "acceleration_us": _micro(cooldown.acceleration_s),
         "money_us": _micro(cooldown.money_s), "reservation": RESERVATION_CODES[bundle.reservation.mode],
         "routing": code, "model_choice": MODEL_CHOICE_CODES[bundle.routing.model_choice],
-        "needs_headroom": code in NEEDS_HEADROOM, "output_prediction_pm": round(bundle.output_prediction_ratio * 1000),
+        "output_prediction_pm": round(bundle.output_prediction_ratio * 1000),
         "scaling": scaling.SCALING_CODES[scale.policy], "period_us": _micro(scale.period_s),
         "hold_periods": scale.hold_periods, "scaling_cooldown_us": _micro(scale.cooldown_s),
         "min_accounts": scale.min_accounts, "max_accounts": scale.max_accounts,
@@ -312,6 +312,9 @@ def _fill_deployments(state: State, layout: Layout) -> None:
         row["weight"] = account.spec.weight
         row["model"], row["account"], row["bucket"] = deployment.model, deployment.account, deployment.bucket
         row["shared"] = account.spec.dedicated_to is None
+        state.models[deployment.model]["dedicated"] += account.spec.dedicated_to is not None
+        row["own_lo"], row["own_hi"] = account.limit_lo, account.limit_known_hi
+        row["bucket_lo"], row["bucket_hi"] = bucket.limit_lo, bucket.limit_known_hi
         own = layout.limits[account.limit_lo : account.limit_known_hi] + layout.limits[bucket.limit_lo : bucket.limit_known_hi]
         row["surely_fits_tokens"] = _surely_fits_tokens(layout, layout.models[deployment.model], own)
 

@@ -6,14 +6,13 @@ own, one per (limit, tier), that are charged alongside (docs/tiers.md).
 """
 
 from policies.charge import charged_at_dispatch, charged_at_end, held_until_end
-from policies.compile import inlined
+from policies.compile import inlined, leaf
 from policies.limits import (
     IN_FLIGHT,
     PACED,
     bring_up,
     charge,
     fits,
-    free,
     hold,
     may_ever_fit,
     ready_us,
@@ -27,23 +26,21 @@ from policies.state import NEVER_US, State
 NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
 
 
-@inlined
+@leaf
 def limit_range(state: State, deployment: Row, part: int) -> tuple[int, int]:
     """Limit rows of the account (part 0) or the bucket (part 1)."""
     if part == 0:
-        account = state.accounts[deployment["account"]]
-        return account["limit_lo"], account["limit_hi"]
-    bucket = state.buckets[deployment["bucket"]]
-    return bucket["limit_lo"], bucket["limit_hi"]
+        return deployment["own_lo"], deployment["own_hi"]
+    return deployment["bucket_lo"], deployment["bucket_hi"]
 
 
-@inlined
+@leaf
 def has_share(state: State, share_row: int) -> bool:
     """Whether a tier owns any of this limit."""
     return bool(state.shares[share_row]["capacity"] > 0)
 
 
-@inlined
+@leaf
 def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> bool:
     """Whether the reservations of tiers leave room for `tier` on one limit row."""
     mode = state.settings[0]["reservation"]
@@ -67,16 +64,19 @@ def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> b
 def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> int:
     """NO_REASON if the deployment has room for this request now, else what stands in the way.
 
-    Leaves the row of the limit that refused in `pulse.why_limit`.
+    Leaves the row of the limit that refused in `pulse.why_limit`, and in `free_ratio` of the
+    deployment the smallest free share among its limits, 0 to 1; 1 where nothing is limited.
     """
     request = state.requests[slot]
     deployment = state.deployments[deployment_row]
     input_tokens = request["input_tokens"]
     reserved = state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1
+    least = 1.0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
+            limit = state.limits[row]
+            rule = limit["charge"]
             units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
                 rule, input_tokens, max_output, worst_nano_usd
             )
@@ -86,6 +86,9 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
             if reserved and not _share_fits(state, row, request["tier"], units, now_us):
                 state.pulse[0]["why_limit"] = row
                 return RESERVED
+            if limit["capacity"] > 0:
+                least = min(least, (limit["level"] - limit["held"]) / limit["capacity"])
+    deployment["free_ratio"] = least
     return NO_REASON
 
 
@@ -103,20 +106,6 @@ def may_ever_hold(state: State, slot: int, deployment: Row, max_output: int, wor
             if not may_ever_fit(state.limits, row, units):
                 return False
     return True
-
-
-@inlined
-def free_ratio(state: State, deployment: Row, now_us: int) -> float:
-    """The smallest free share among all limits of a deployment, 0 to 1; 1 where nothing is limited."""
-    least = 1.0
-    for part in range(2):
-        lo, hi = limit_range(state, deployment, part)
-        for row in range(lo, hi):
-            capacity = state.limits[row]["capacity"]
-            if capacity > 0:
-                ratio = free(state.limits, state.logs, row, now_us) / capacity
-                least = min(least, ratio)
-    return least
 
 
 @inlined
@@ -182,30 +171,34 @@ def _share_ready_us(state: State, row: int, tier: int, units: int, now_us: int) 
     return latest
 
 
-@inlined
+@leaf
 def _share_moves(state: State, row: int, tier: int, charged: int, held: int, now_us: int) -> None:
     """Count a request against the share limiters of one limit row; `held` below 0 gives back."""
-    mode = state.settings[0]["reservation"]
     tiers = state.tiers.size
+    if state.settings[0]["reservation"] != CAP:
+        _share_move(state, row * tiers + tier, charged, held, now_us)
+        return
     rank = state.tiers[tier]["rank"]
     for other in range(tiers):
-        in_group = mode == CAP and 0 < state.tiers[other]["rank"] <= rank
-        if not (in_group or (mode != CAP and other == tier)):
-            continue
-        share = row * tiers + other
-        limit = state.shares[share]
-        if limit["capacity_configured"] == 0:
-            continue
-        bring_up(state.shares, state.logs, share, now_us)
-        limit["held"] += held * limit["unit"]
-        if charged > 0:
-            charge(state.shares, state.logs, share, charged, now_us)
-            if mode != PARTITION and limit["window"] <= PACED:
-                # What was borrowed while idle is not owed back out of the guarantee.
-                limit["level"] = max(limit["level"], 0)
+        if 0 < state.tiers[other]["rank"] <= rank:
+            _share_move(state, row * tiers + other, charged, held, now_us)
 
 
-@inlined
+@leaf
+def _share_move(state: State, share_row: int, charged: int, held: int, now_us: int) -> None:
+    share = state.shares[share_row]
+    if share["capacity_configured"] == 0:
+        return
+    share["held"] += held * share["unit"]
+    if charged > 0:
+        bring_up(state.shares, state.logs, share_row, now_us)
+        charge(state.shares, state.logs, share_row, charged, now_us)
+        if state.settings[0]["reservation"] != PARTITION and share["window"] <= PACED:
+            # What was borrowed while idle is not owed back out of the guarantee.
+            share["level"] = max(share["level"], 0)
+
+
+@leaf
 def counts_shares(state: State, deployment: Row) -> bool:
     """Whether share limiters are kept for this deployment."""
     mode = state.settings[0]["reservation"]

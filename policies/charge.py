@@ -14,12 +14,12 @@ total            -                       input + max output    input + output
 cost             -                       worst cost            cost
 """
 
-from policies.compile import inlined
+from policies.compile import leaf
 
 REQUESTS, MAX_TOKENS, INPUT, UNCACHED_INPUT, OUTPUT, TOTAL, COST = 0, 1, 2, 3, 4, 5, 6
 
 
-@inlined
+@leaf
 def charged_at_dispatch(rule: int, input_tokens: int, max_output_tokens: int) -> int:
     """Units charged at once: requests or tokens."""
     if rule == REQUESTS:
@@ -31,7 +31,7 @@ def charged_at_dispatch(rule: int, input_tokens: int, max_output_tokens: int) ->
     return 0
 
 
-@inlined
+@leaf
 def held_until_end(rule: int, input_tokens: int, max_output_tokens: int, worst_nano_usd: int) -> int:
     """Units set aside for what is not certain yet: tokens or nano-USD."""
     if rule <= INPUT:
@@ -45,7 +45,7 @@ def held_until_end(rule: int, input_tokens: int, max_output_tokens: int, worst_n
     return worst_nano_usd
 
 
-@inlined
+@leaf
 def charged_at_end(rule: int, input_tokens: int, cached_tokens: int, output_tokens: int, nano_usd: int) -> int:
     """Units that the finished attempt really used, where they were held before."""
     if rule <= INPUT:
@@ -59,7 +59,7 @@ def charged_at_end(rule: int, input_tokens: int, cached_tokens: int, output_toke
     return nano_usd
 
 
-@inlined
+@leaf
 def cost_nano_usd(
     input_nano_usd_per_1m: int,
     cached_nano_usd_per_1m: int,

@@ -95,6 +95,14 @@ def inlined(function: Function) -> Function:
     return cast(Function, _one_version(numba.njit(**options)(function)))
 
 
+def leaf(function: Function) -> Function:
+    """Like `inlined`, for the smallest helpers: compiled right into each caller."""
+    if JIT_DISABLED:
+        return function
+    options = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+    return cast(Function, _one_version(numba.njit(**options)(function)))
+
+
 def _one_version(dispatcher: Any) -> Any:
     """Make compiled callers see one version for all whole numbers: int64.
 

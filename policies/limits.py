@@ -16,7 +16,7 @@ ACCELERATION   allowance less this window's   the allowance grows with the windo
 
 import numpy as np
 
-from policies.compile import inlined
+from policies.compile import leaf
 
 TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = 0, 1, 2, 3, 4, 5, 6
 BUCKET_UNIT = 60_000_000
@@ -25,22 +25,23 @@ _LONGEST_REFILL_US = 1 << 33
 
 LIMIT = np.dtype(
     [
+        # what every check touches, in one cache line
         ("level", "<i8"), ("held", "<i8"), ("stamp_us", "<i8"),     # stamp: last refill, or start of the window
         ("capacity", "<i8"), ("rate", "<i8"),                       # in force now, after `scale_pm`
+        ("window", "<i8"), ("charge", "<i8"), ("unit", "<i8"),
+        ("period_used", "<i8"),                                     # since the last scaling tick, for utilization
         ("capacity_configured", "<i8"), ("rate_configured", "<i8"),
         ("window_us", "<i8"), ("offset_us", "<i8"),
         ("previous", "<i8"), ("used", "<i8"),                       # acceleration: use of last and this window
-        ("period_used", "<i8"),                                     # since the last scaling tick, for utilization
         ("log_start", "<i8"), ("log_size", "<i8"), ("log_head", "<i8"), ("log_count", "<i8"), ("grid_us", "<i8"),
-        ("unit", "<i8"), ("growth_pm", "<i8"), ("scale_pm", "<i8"),
-        ("window", "<i8"), ("charge", "<i8"), ("dimension", "<i8"),
+        ("growth_pm", "<i8"), ("scale_pm", "<i8"), ("dimension", "<i8"), ("_to_192_bytes", "<i8"),
     ]
 )  # fmt: skip
 
 LOG_ENTRY = np.dtype([("time_us", "<i8"), ("amount", "<i8")])
 
 
-@inlined
+@leaf
 def _forget_old_entries(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
     limit = limits[row]
     start, size = limit["log_start"], limit["log_size"]
@@ -53,7 +54,7 @@ def _forget_old_entries(limits, logs, row, now_us):  # type: ignore[no-untyped-d
         limit["log_count"] -= 1
 
 
-@inlined
+@leaf
 def _start_window(limit, now_us):  # type: ignore[no-untyped-def]
     """Move a fixed or acceleration limit into the window that `now_us` lies in."""
     window_us = limit["window_us"]
@@ -70,7 +71,7 @@ def _start_window(limit, now_us):  # type: ignore[no-untyped-def]
     limit["stamp_us"] = start_us
 
 
-@inlined
+@leaf
 def bring_up(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
     """Let time pass for one row, up to `now_us`. Exact: how often it is called changes nothing."""
     limit = limits[row]
@@ -93,14 +94,14 @@ def bring_up(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
         _start_window(limit, now_us)
 
 
-@inlined
+@leaf
 def free(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
     """Scaled units that may be taken now."""
     bring_up(limits, logs, row, now_us)
     return limits[row]["level"] - limits[row]["held"]
 
 
-@inlined
+@leaf
 def fits(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     """Whether `units` (not scaled) may be taken now."""
     available = free(limits, logs, row, now_us)
@@ -111,14 +112,14 @@ def fits(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     return limit["window"] == PACED and need > limit["capacity"] and available >= limit["capacity"]
 
 
-@inlined
+@leaf
 def may_ever_fit(limits, row, units):  # type: ignore[no-untyped-def]
     """Whether `units` could pass an idle limiter as configured."""
     limit = limits[row]
     return limit["window"] == PACED or limit["window"] == ACCELERATION or units * limit["unit"] <= limit["capacity_configured"]
 
 
-@inlined
+@leaf
 def charge(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     """Count `units` now. The caller has let time pass by `fits` or `bring_up`."""
     limit = limits[row]
@@ -134,7 +135,7 @@ def charge(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
         _remember(limits, logs, row, amount, now_us)
 
 
-@inlined
+@leaf
 def _remember(limits, logs, row, amount, now_us):  # type: ignore[no-untyped-def]
     """Append to the sliding log; entries of one grid cell, or beyond its size, are joined later-dated."""
     limit = limits[row]
@@ -153,19 +154,19 @@ def _remember(limits, logs, row, amount, now_us):  # type: ignore[no-untyped-def
     limit["log_count"] += 1
 
 
-@inlined
+@leaf
 def hold(limits, row, units):  # type: ignore[no-untyped-def]
     """Set aside `units` until `release`."""
     limits[row]["held"] += units * limits[row]["unit"]
 
 
-@inlined
+@leaf
 def release(limits, row, units):  # type: ignore[no-untyped-def]
     """Give back what `hold` set aside."""
     limits[row]["held"] -= units * limits[row]["unit"]
 
 
-@inlined
+@leaf
 def ready_us(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     """Earliest time at which `units` fit if nothing else is taken; NEVER_US if time alone will not do."""
     if fits(limits, logs, row, units, now_us):
@@ -188,7 +189,7 @@ def ready_us(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     return limit["stamp_us"] + limit["window_us"]
 
 
-@inlined
+@leaf
 def _sliding_ready_us(limits, logs, row, missing):  # type: ignore[no-untyped-def]
     limit = limits[row]
     for step in range(limit["log_count"]):
@@ -199,7 +200,7 @@ def _sliding_ready_us(limits, logs, row, missing):  # type: ignore[no-untyped-de
     return NEVER_US
 
 
-@inlined
+@leaf
 def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def]
     """Set the share of the configured limit that is in force: what headers showed, at most all of it."""
     bring_up(limits, logs, row, now_us)

@@ -1,10 +1,10 @@
 """What a transition leaves behind: log rows for everybody, effects for the driver."""
 
-from policies.compile import inlined
+from policies.compile import leaf
 from policies.state import State
 
 
-@inlined
+@leaf
 def note(
     state: State, kind: int, code: int, request: int, attempt: int, deployment: int, tenant: int, limit: int,
     v0: int, v1: int, v2: int, v3: int, v4: int,
@@ -28,7 +28,7 @@ def note(
     row["v4"] = v4
 
 
-@inlined
+@leaf
 def note_request(
     state: State, kind: int, code: int, slot: int, limit: int, v0: int, v1: int, v2: int, v3: int, v4: int
 ) -> None:
@@ -40,7 +40,7 @@ def note_request(
     )  # fmt: skip
 
 
-@inlined
+@leaf
 def ask(state: State, kind: int, row: int, request: int, time_us: int) -> None:
     """Ask the driver for something: an answer, or to be called at `time_us`."""
     pulse = state.pulse[0]

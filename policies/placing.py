@@ -10,7 +10,7 @@ overtake, so a large request is never starved by small ones.
 """
 
 from policies import capacity, charge, routing
-from policies.compile import inlined
+from policies.compile import inlined, leaf
 from policies.draw import ROUTING, draw
 from policies.log import (
     ACTIVE,
@@ -27,6 +27,7 @@ from policies.log import (
 )
 from policies.flights import add_flight
 from policies.notes import ask, note_request
+from policies.plug import ask_policy
 from policies.queues import peek_tag
 from policies.rows import Row
 from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, State
@@ -36,7 +37,7 @@ POLICY_ASKED_AGAIN_US = 100_000
 UNSUITED = (TOO_LARGE, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET)
 
 
-@inlined
+@leaf
 def most_output(request: Row, model: Row) -> int:
     """Output tokens to reserve: what was asked for, or imposed: never above what the model gives."""
     asked = request["max_output_tokens"]
@@ -44,7 +45,7 @@ def most_output(request: Row, model: Row) -> int:
     return int(asked) if 0 < asked < most else int(most)
 
 
-@inlined
+@leaf
 def price(model: Row, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
     """Cost in nano-USD at this model's prices."""
     return charge.cost_nano_usd(
@@ -53,14 +54,14 @@ def price(model: Row, input_tokens: int, cached_tokens: int, output_tokens: int)
     )  # fmt: skip
 
 
-@inlined
+@leaf
 def worst_price(model: Row, input_tokens: int, output_tokens: int) -> int:
     """The most an attempt can cost: nothing cached (or cached, where that costs more), output full."""
     dearest = max(model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"])
     return charge.cost_nano_usd(dearest, dearest, model["output_nano_usd_per_1m"], input_tokens, 0, output_tokens)
 
 
-@inlined
+@leaf
 def open_budget_period(state: State, tenant: Row) -> None:
     """Start a tenant's budget anew where a period has begun since it was last used."""
     settings = state.settings[0]
@@ -90,7 +91,7 @@ def unsuited(state: State, slot: int, model_row: int) -> int:
     return NO_REASON
 
 
-@inlined
+@leaf
 def resting_until_us(state: State, deployment: Row) -> int:
     """When the latest cooldown of deployment, bucket and account ends; NEVER_US if the account is not active."""
     account = state.accounts[deployment["account"]]
@@ -100,7 +101,7 @@ def resting_until_us(state: State, deployment: Row) -> int:
     return int(max(deployment["cool_until_us"], bucket["cool_until_us"], account["cool_until_us"]))
 
 
-@inlined
+@leaf
 def _score(state: State, slot: int, now_us: int) -> int:
     request = state.requests[slot]
     waited_us = now_us - request["arrive_us"]
@@ -178,17 +179,18 @@ def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
     return best
 
 
-@inlined
-def offer_terms(state: State, slot: int, deployment_row: int, now_us: int) -> None:
-    """Fill what a routing policy may know of this candidate for this request."""
-    request = state.requests[slot]
-    deployment = state.deployments[deployment_row]
-    model = state.models[deployment["model"]]
-    expected = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000
-    deployment["expected_nano_usd"] = price(model, request["input_tokens"], 0, expected)
-    deployment["performance_pm"] = routing.performance_pm(model, request["complexity_pm"])
-    if state.settings[0]["needs_headroom"]:
-        deployment["free_ratio"] = capacity.free_ratio(state, deployment, now_us)
+@leaf
+def expected_price(state: State, request: Row, model: Row) -> int:
+    """What the request will cost with this model if its output is as long as predicted, in nano-USD."""
+    output = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000
+    return price(model, request["input_tokens"], 0, output)
+
+
+@leaf
+def offer_terms(deployment: Row, expected_nano_usd: int, performance: int) -> None:
+    """Fill what a routing policy may know of this candidate for this request; `free_ratio` is there already."""
+    deployment["expected_nano_usd"] = expected_nano_usd
+    deployment["performance_pm"] = performance
 
 
 @inlined
@@ -203,7 +205,7 @@ def pick(state: State, slot: int, count: int, now_us: int, user_policy) -> int: 
         state.memory[routing.UNIFORM] = draw(settings["seed"], ROUTING, request["tenant"], request["number"], attempt)
     tenant = state.tenants[request["tenant"]]
     if code == routing.USER:
-        chosen = user_policy(request, candidates, state.deployments, tenant, state.params, state.memory, now_us)
+        chosen = ask_policy(user_policy, request, candidates, state.deployments, tenant, state.params, state.memory, now_us)
     else:
         chosen = routing.choose(code, request, candidates, state.deployments, tenant, state.params, state.memory, now_us)
     for row in candidates:
@@ -223,6 +225,8 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
     model = state.models[model_row]
     output = most_output(request, model)
     worst = worst_price(model, request["input_tokens"], output)
+    expected = expected_price(state, request, model)
+    performance = routing.performance_pm(model, request["complexity_pm"])
     access = state.tenants[request["tenant"]]["access"] * state.deployments.size
     for row in range(model["deployments_lo"], model["deployments_hi"]):
         deployment = state.deployments[row]
@@ -242,7 +246,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
             if other != NO_SLOT and goes_before(state, other, slot, deployment, now_us):
                 pulse["why"] = BEHIND_OTHERS
                 continue
-        offer_terms(state, slot, row, now_us)
+        offer_terms(deployment, expected, performance)
         state.candidates[count] = row
         count += 1
     return count
@@ -266,7 +270,7 @@ def _without_last_failure(state: State, slot: int, count: int) -> int:
 @inlined
 def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
     """Place the request with this model: dedicated deployments first, then shared ones."""
-    for shared in range(2):
+    for shared in range(0 if state.models[model_row]["dedicated"] else 1, 2):
         count = _gather(state, slot, model_row, shared == 0, 0, now_us)
         count = _without_last_failure(state, slot, count)
         if count > 0:
@@ -293,7 +297,7 @@ def suited_models(state: State, slot: int) -> int:
     return bits
 
 
-@inlined
+@leaf
 def chain_of(state: State, wanted: int) -> tuple[int, int]:
     """Where the models to try stand in `chain`: for AUTO all of them, else the one wanted and its fallbacks."""
     if wanted < 0:
@@ -349,8 +353,7 @@ def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy) -> i
         if bits >> row & 1:
             model = state.models[row]
             performance = routing.performance_pm(model, request["complexity_pm"])
-            output = most_output(request, model) * settings["output_prediction_pm"] // 1000
-            cost = price(model, request["input_tokens"], 0, output)
+            cost = expected_price(state, request, model)
             state.scores[row] = routing.model_score(settings["model_choice"], performance, cost)
     left = bits
     while left != 0:

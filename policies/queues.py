@@ -10,12 +10,12 @@ tag is no earlier than where its last request ended in virtual time, so a noisy 
 itself. Source: Goyal, Vin and Cheng, SIGCOMM 1996.
 """
 
-from policies.compile import inlined
+from policies.compile import inlined, leaf
 from policies.rows import Row, Rows
 from policies.state import NO_SLOT, State
 
 
-@inlined
+@leaf
 def _before(requests: Rows, one: int, other: int) -> bool:
     tag, other_tag = requests[one]["tag"], requests[other]["tag"]
     if tag != other_tag:
@@ -23,7 +23,7 @@ def _before(requests: Rows, one: int, other: int) -> bool:
     return bool(requests[one]["request"] < requests[other]["request"])
 
 
-@inlined
+@leaf
 def _meld(requests: Rows, one: int, other: int) -> int:
     """Join two roots (either may be NO_SLOT); the earlier one becomes the parent."""
     if one == NO_SLOT:
@@ -128,7 +128,7 @@ def _forget_segment(state: State, segment: Row) -> None:
     pulse["waiting_segments"] -= 1
 
 
-@inlined
+@leaf
 def peek_tag(state: State, slot: int) -> int:
     """The fair-share start tag a request has, or would get now (without fair shares: 0, so FIFO)."""
     request = state.requests[slot]

@@ -17,7 +17,7 @@ It returns one of `candidates`, or NOWHERE to let the request wait. See docs/pol
 import math
 
 from policies import draw as keyed
-from policies.compile import compiled, inlined
+from policies.compile import compiled, inlined, leaf
 from policies.rows import Floats, Ints, Row, Rows
 
 NOWHERE = -1
@@ -126,8 +126,6 @@ ROUTING_CODES = {
     "cost_efficiency": COST_EFFICIENCY, "headroom": HEADROOM, "least_in_flight": LEAST_IN_FLIGHT,
     "latency": LATENCY, "weighted": WEIGHTED, "round_robin": ROUND_ROBIN, "random": RANDOM,
 }  # fmt: skip
-NEEDS_HEADROOM = (COST_EFFICIENCY, HEADROOM, USER)
-NEEDS_UNIFORM = (WEIGHTED, RANDOM, USER)
 
 # `routing.model_choice` by name
 BY_COST_EFFICIENCY, BY_PRICE, BY_QUALITY, ANY_MODEL = 0, 1, 2, 3
@@ -164,7 +162,7 @@ def unplugged(
     return int(candidates[0])
 
 
-@inlined
+@leaf
 def performance_pm(model: Row, complexity_pm: int) -> int:
     """Share of tasks of this complexity done well, per mille: linear between five known points."""
     step, rest = complexity_pm // 250, complexity_pm % 250
@@ -181,13 +179,13 @@ def performance_pm(model: Row, complexity_pm: int) -> int:
     return int((low * (250 - rest) + high * rest) // 250)
 
 
-@inlined
+@leaf
 def value_for_money(performance: int, nano_usd: int) -> float:
     """Performance per dollar; a free model is worth more than any priced one."""
     return float(performance) / float(nano_usd + 1)
 
 
-@inlined
+@leaf
 def model_score(choice: int, performance: int, nano_usd: int) -> float:
     """How early a model is tried for a request that names none: highest first."""
     if choice == BY_COST_EFFICIENCY:

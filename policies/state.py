@@ -10,7 +10,7 @@ import numpy as np
 
 from numba.extending import overload
 
-from policies.arena import OpenBlock, tables_of, window
+from policies.arena import OpenBlock, tables_in, tables_of
 from policies.limits import LIMIT, LOG_ENTRY
 from policies.log import ROW
 from policies.rows import Bytes, Floats, Ints, Rows
@@ -29,7 +29,7 @@ SETTINGS = np.dtype(
             "max_attempts", "backoff_us", "backoff_max_us", "fallback_models",
             "failures_to_cool", "failure_window_us", "cooldown_us", "throttle_us", "overload_us",
             "acceleration_us", "money_us",
-            "reservation", "routing", "model_choice", "needs_headroom", "output_prediction_pm",
+            "reservation", "routing", "model_choice", "output_prediction_pm",
             "scaling", "period_us", "hold_periods", "scaling_cooldown_us", "min_accounts", "max_accounts",
             "dedicated_overflow",
         )
@@ -63,12 +63,13 @@ BUCKET = np.dtype(
 
 DEPLOYMENT = np.dtype(
     [
-        ("cool_until_us", "<i8"), ("wake_us", "<i8"), ("latency_us", "<i8"), ("in_flight", "<i8"),
-        ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
-        ("weight", "<f8"), ("free_ratio", "<f8"),
-        ("expected_nano_usd", "<i8"), ("performance_pm", "<i8"),      # of the request being placed
-        ("surely_fits_tokens", "<i8"),                                # smaller requests fit every limit when idle
         ("model", "<i8"), ("account", "<i8"), ("bucket", "<i8"), ("shared", "<i8"),
+        ("own_lo", "<i8"), ("own_hi", "<i8"), ("bucket_lo", "<i8"), ("bucket_hi", "<i8"),   # limit rows
+        ("cool_until_us", "<i8"), ("wake_us", "<i8"), ("in_flight", "<i8"), ("free_ratio", "<f8"),
+        ("expected_nano_usd", "<i8"), ("performance_pm", "<i8"),      # of the request being placed, as free_ratio
+        ("latency_us", "<i8"), ("weight", "<f8"),
+        ("surely_fits_tokens", "<i8"),                                # smaller requests fit every limit when idle
+        ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
     ]
 )  # fmt: skip
 
@@ -77,6 +78,7 @@ MODEL = np.dtype(
         ("input_nano_usd_per_1m", "<i8"), ("cached_nano_usd_per_1m", "<i8"), ("output_nano_usd_per_1m", "<i8"),
         ("context_tokens", "<i8"), ("max_output_tokens", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("chain_lo", "<i8"), ("chain_hi", "<i8"),
+        ("dedicated", "<i8"),                                         # deployments in dedicated accounts
         ("performance_pm_0", "<i8"), ("performance_pm_1", "<i8"), ("performance_pm_2", "<i8"),
         ("performance_pm_3", "<i8"), ("performance_pm_4", "<i8"),
     ]
@@ -130,7 +132,7 @@ REQUEST = np.dtype(
 DO_DISPATCH, DO_WAKE, DO_RETRY, DO_EXPIRE, DO_READY, DO_ABORT, DO_TICK = 1, 2, 3, 4, 5, 6, 7
 EFFECT = np.dtype([("kind", "<i8"), ("row", "<i8"), ("request", "<i8"), ("time_us", "<i8")])
 
-HEADER_WORDS = 64
+HEADER_WORDS = 80
 LOG_ROWS = 16_384
 LOG_SLACK = 1_024
 
@@ -181,8 +183,7 @@ _open_block = tables_of(_OpenState, State._fields, SECTION_TYPES)
 
 def open_state(block: Bytes) -> State:
     """The tables inside a block made by `policies.build.build_state`. Views, no copies."""
-    header = block[: 8 * HEADER_WORDS].view(np.int64)
-    return State(*(window(block, header[2 * k], header[2 * k + 1], dtype) for k, dtype in enumerate(SECTION_TYPES)))
+    return State(*tables_in(block, SECTION_TYPES))
 
 
 @overload(open_state)

@@ -10,6 +10,7 @@ from policies.placing import (
     arm,
     arm_segment,
     dispatch,
+    expected_price,
     first_in_line,
     most_output,
     offer_terms,
@@ -19,6 +20,7 @@ from policies.placing import (
     worst_price,
 )
 from policies.queues import advance, push, remove
+from policies.routing import performance_pm
 from policies.state import DO_EXPIRE, DO_WAKE, FREE, NEVER_US, NO_SLOT, NOWHERE, WAITING, State
 
 
@@ -126,7 +128,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None: 
         worst = worst_price(model, request["input_tokens"], output)
         if capacity.why_not(state, slot, deployment_row, output, worst, now_us) != NO_REASON:
             break
-        offer_terms(state, slot, deployment_row, now_us)
+        offer_terms(deployment, expected_price(state, request, model), performance_pm(model, request["complexity_pm"]))
         state.candidates[0] = deployment_row
         if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
             request["why"] = POLICY_WAITS

@@ -14,7 +14,7 @@ from forge1sim.providers import OK, begin, cancel, end, partial_output
 from forge1sim.providers.tables import ANSWER
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies import gateway, pools
-from policies.arena import OpenBlock, allocate, tables_of, window
+from policies.arena import OpenBlock, allocate, tables_in, tables_of
 from policies.compile import compiled, inlined
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
@@ -65,8 +65,7 @@ _open_block = tables_of(_OpenWorld, World._fields, SECTION_TYPES)
 
 def open_world(block: Bytes) -> World:
     """The tables of a block made by `build_world`."""
-    header = block[: 8 * HEADER_WORDS].view(np.int64)
-    return World(*(window(block, header[2 * k], header[2 * k + 1], dtype) for k, dtype in enumerate(SECTION_TYPES)))
+    return World(*tables_in(block, SECTION_TYPES))
 
 
 @overload(open_world)

@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from policies.arena import OpenBlock, tables_of, window
+from policies.arena import OpenBlock, tables_in, tables_of
 from policies.rows import Bytes, Floats, Row, Rows
 
 NEVER_US = 2**62
@@ -128,8 +128,7 @@ _open_block = tables_of(_OpenEmulator, Emulator._fields, SECTION_TYPES)
 
 def open_emulator(block: Bytes) -> Emulator:
     """The tables inside a block made by `build_emulator`. Views, no copies."""
-    header = block[: 8 * HEADER_WORDS].view(np.int64)
-    return Emulator(*(window(block, header[2 * k], header[2 * k + 1], dtype) for k, dtype in enumerate(SECTION_TYPES)))
+    return Emulator(*tables_in(block, SECTION_TYPES))
 
 
 @overload(open_emulator)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
