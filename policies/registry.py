@@ -1,0 +1,239 @@
+"""A user's policy: from a file that the operator allows to a function that the gateway calls.
+
+`load_routing_policy` reads the file, checks the function against the whole contract
+(`policies.source_rules`, `policies.conformance`) and compiles it. The compiled code is kept under the hash of
+the file's text: an edited file is compiled anew, an unchanged one is not.
+"""
+
+import ast
+import hashlib
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import numba
+from numba.core.errors import NumbaError, NumbaWarning
+
+from policies import compile as compiling
+from policies import conformance, source_rules
+from policies.conformance import Broken, Policy
+from policies.errors import PolicyError
+from policies.plain import plain
+from policies.plug import SIGNATURE
+
+MOST_BYTES = 1024 * 1024
+CHECKS = {
+    "source": "the file can be read, and has the function",
+    source_rules.SIGNATURE: f"it takes ({', '.join(source_rules.ARGUMENTS)})",
+    source_rules.IMPORTS: f"it imports {', '.join(source_rules.ALLOWED_MODULES)} only: no clock, I/O or chance",
+    source_rules.STATE: "it keeps nothing outside memory",
+    "compiles": "it compiles for the gateway's tables",
+    "answers": "it returns one of the candidates, or -1, on every sample",
+    source_rules.PURE: "it writes to memory only",
+    "deterministic": "it answers the same question the same way",
+    "same_compiled": "plain Python and compiled code answer alike",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule of the contract: held, broken (with what was found), or not reached (None)."""
+
+    name: str
+    rule: str
+    passed: bool | None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All checks of one policy, and the compiled function if it holds them all."""
+
+    checks: tuple[Check, ...]
+    policy: Policy | None
+
+
+class _Refused(Exception):  # noqa: N818
+    def __init__(self, check: str, line: int, what: str) -> None:
+        super().__init__(what)
+        self.check, self.line = check, line
+
+
+def load_routing_policy(path: Path, function: str) -> Policy:
+    """The routing policy `function` in the file `path`, checked and compiled; plain with NUMBA_DISABLE_JIT=1.
+
+    Raises:
+        PolicyError: names the file, its line, the function, what is wrong and what would be right.
+    """
+    examination = examine_routing_policy(path, function)
+    if examination.policy is None:
+        raise PolicyError(next(check.message for check in examination.checks if check.passed is False))
+    return examination.policy
+
+
+def examine_routing_policy(path: Path, function: str) -> Examination:
+    """Check a routing policy against every rule of the contract, in order, up to the first that is broken."""
+    try:
+        policy = _examined(path, function)
+    except _Refused as refused:
+        line = refused.line or _line_of_definition(path, function)
+        place = f"{path.name}:{line}" if line else path.name
+        return Examination(_results(refused.check, f"{place}: {function} {refused}"), None)
+    return Examination(_results("", ""), policy)
+
+
+def _line_of_definition(path: Path, name: str) -> int:
+    try:
+        _, tree = _parsed(path)
+    except _Refused:
+        return 0
+    function = source_rules.find_function(tree, name)
+    return function.lineno if function else 0
+
+
+def _results(broken: str, message: str) -> tuple[Check, ...]:
+    names = list(CHECKS)
+    reached = names.index(broken) if broken else len(names)
+    return tuple(
+        Check(name, rule, True if place < reached else False if place == reached else None, message if place == reached else "")
+        for place, (name, rule) in enumerate(CHECKS.items())
+    )
+
+
+def _examined(path: Path, name: str) -> Policy:
+    source, tree = _parsed(path)
+    function = source_rules.find_function(tree, name)
+    if function is None:
+        there = ", ".join(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+        raise _Refused("source", 0, f"is not defined at the top of the file; functions there: {there or 'none'}")
+    found = source_rules.breaches(tree, function)
+    for check in (source_rules.SIGNATURE, source_rules.IMPORTS, source_rules.STATE):
+        for breach in found:
+            if breach.rule == check:
+                raise _Refused(check, breach.line, breach.what)
+    module = _imported(path, source)
+    policy = _compiled(module, name)
+    python, file = plain(policy), str(module.__file__)
+    _held("answers", conformance.check_answers, python, file)
+    for breach in found:
+        raise _Refused(breach.rule, breach.line, breach.what)
+    _held(source_rules.PURE, conformance.check_pure, python, file)
+    _held("deterministic", conformance.check_deterministic, python, file)
+    _held("same_compiled", conformance.check_same_compiled, python, policy, file)
+    return policy
+
+
+def _held(name: str, check: Callable[..., None], *subject: Any) -> None:
+    try:
+        check(*subject)
+    except Broken as broken:
+        raise _Refused(name, broken.line, str(broken)) from broken
+
+
+def _parsed(path: Path) -> tuple[bytes, ast.Module]:
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise _Refused("source", 0, f"cannot be read: {error.strerror}") from error
+    if len(source) > MOST_BYTES:
+        raise _Refused("source", 0, f"stands in a file of {len(source):,} bytes; at most {MOST_BYTES:,} are read")
+    try:
+        return source, ast.parse(source)
+    except SyntaxError as error:
+        raise _Refused("source", error.lineno or 0, f"cannot be read as Python: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise _Refused("source", 0, f"cannot be read as Python: {error}") from error
+
+
+def _imported(path: Path, source: bytes) -> ModuleType:
+    """The file as a module of its own, named by the hash of its text."""
+    digest = hashlib.sha256(source).hexdigest()[:24]
+    module = ModuleType(f"user_policy_{digest}")
+    module.__file__ = str(_kept_copy(digest, source) or path.resolve())
+    sys.modules[module.__name__] = module
+    try:
+        code = compile(source, module.__file__, "exec")
+        exec(code, module.__dict__)  # noqa: S102  (the operator allowed its folder)
+    except Exception as error:
+        line = _line_of(error, module.__file__)
+        raise _Refused("compiles", line, f"cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _kept_copy(digest: str, source: bytes) -> Path | None:
+    """The same text in the cache folder: Numba keeps compiled code of files that stay, and only of files."""
+    if compiling.FOLDER is None:
+        return None
+    copy = compiling.FOLDER / "user_policies" / f"{digest}.py"
+    try:
+        if not copy.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            half = copy.with_name(f"{digest}.{id(source)}.part")
+            half.write_bytes(source)
+            half.replace(copy)
+    except OSError:
+        return None
+    return copy
+
+
+def _compiled(module: ModuleType, name: str) -> Policy:
+    policy: Any = getattr(module, name)
+    if compiling.JIT_DISABLED:
+        return cast(Policy, policy)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumbaWarning)
+            if not hasattr(policy, "py_func"):
+                is_kept = str(module.__file__).startswith(str(compiling.FOLDER))
+                policy = compiling.compiled(policy) if is_kept else numba.njit(error_model="numpy")(policy)
+            policy.compile(SIGNATURE)
+    except NumbaError as error:
+        raise _Refused("compiles", _line_of(error, str(module.__file__)), f"does not compile: {_rule_of(error)}") from error
+    except Exception as error:
+        # Numba lets errors of its own insides through, such as KeyError for an unknown attribute of a row.
+        what = f"does not compile: {type(error).__name__}: {error}; fields are read as row[\"field\"]"
+        raise _Refused("compiles", 0, what) from error
+    return cast(Policy, policy)
+
+
+def _line_of(error: BaseException, file: str) -> int:
+    """The line of the user's file that an error is about, or 0."""
+    if isinstance(error, NumbaError):
+        where = getattr(error, "loc", None)
+        if where is not None and where.filename == file:
+            return int(where.line)
+        named = re.findall(rf'{re.escape(Path(file).name)}(?:", line |[ :]\(?)(\d+)', str(error))
+        return int(named[-1]) if named else 0
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+_SAYS_NOTHING = ("Failed in", "During:", "File ", ">>>", "Overload", "There are", "- Of which")
+_IN_OTHER_WORDS = (
+    (r"Untyped global name '(\w+)': Cannot determine Numba type of <class 'function'>",
+     r"\1 is a plain function; decorate what a policy calls with `compiled` of policies.compile"),
+    (r"Untyped global name '(\w+)'.*", r"\1 is nothing that compiled code can use; numbers and arrays are"),
+    (r"NameError: (.*)", r"\1"),
+    (r"No conversion from (.*?) to int64.*", r"it returns \1; must return a row, such as candidates[0], or -1"),
+    (r"Field '(\w+)' was not found in record with fields \((.*)\)", r"there is no field '\1'; fields are \2"),
+    (r"No implementation of function Function\((.*?)( at 0x\w+)?>\).*", r"\1> does not exist in compiled code for these arguments"),
+)  # fmt: skip
+
+
+def _rule_of(error: NumbaError) -> str:
+    """The line of Numba's message that says something, in plain words where we know them."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines()]
+    telling = next((line for line in lines if line and not line.startswith(_SAYS_NOTHING)), type(error).__name__)
+    for pattern, words in _IN_OTHER_WORDS:
+        if re.match(pattern, telling):
+            return re.sub(pattern, words, telling)[:600]
+    return telling[:600]
