@@ -38,6 +38,7 @@ CHECKS = {
     "deterministic": "it answers the same question the same way",
     "same_compiled": "plain Python and compiled code answer alike",
 }
+_NEED_COMPILER = ("compiles", "same_compiled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,14 @@ def _line_of_definition(path: Path, name: str) -> int:
 def _results(broken: str, message: str) -> tuple[Check, ...]:
     names = list(CHECKS)
     reached = names.index(broken) if broken else len(names)
-    return tuple(
-        Check(name, rule, True if place < reached else False if place == reached else None, message if place == reached else "")
-        for place, (name, rule) in enumerate(CHECKS.items())
-    )
+    return tuple(_result(name, place - reached, message) for place, name in enumerate(names))
+
+
+def _result(name: str, beyond: int, message: str) -> Check:
+    """Checks before the broken one hold, those beyond it were not reached."""
+    if beyond < 0 and compiling.JIT_DISABLED and name in _NEED_COMPILER:
+        return Check(name, CHECKS[name], None, "not tried: NUMBA_DISABLE_JIT=1 turns compiling off")
+    return Check(name, CHECKS[name], None if beyond > 0 else beyond < 0, "" if beyond else message)
 
 
 def _examined(path: Path, name: str) -> Policy:

@@ -32,6 +32,7 @@ OWN_COMMANDS = {
     "schema": "forge1sim.cli.scenarios:schema",
     "diff": "forge1sim.cli.diff:diff",
     "workload": "forge1sim.cli.workload:workload",
+    "policies": "forge1sim.cli.policies:policies",
     "catalog": "forge1sim.cli.catalog:catalog",
     "import-litellm": "forge1sim.cli.catalog:import_litellm",
 }

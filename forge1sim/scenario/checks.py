@@ -158,14 +158,14 @@ def _why_unserved(
 
 
 def policy_findings(scenario: Scenario) -> Iterator[Finding]:
-    """Shipped policies that do not exist. `file.py:function` is looked up by the loader."""
-    for field, name, known in (
-        ("routing", scenario.policies.routing.policy, ROUTING_POLICIES),
-        ("scaling", scenario.policies.scaling.policy, SCALING_POLICIES),
-    ):
-        if ":" not in name and name not in known:
-            hint = nearest(name, known, "policies")
-            yield ("policies", field, "policy"), f"is {shown_value(name)}, no shipped policy; {hint} (or file.py:function)"
+    """Shipped policies that do not exist. A routing policy `file.py:function` is looked up by the loader."""
+    routing, scaling = scenario.policies.routing.policy, scenario.policies.scaling.policy
+    if ":" not in routing and routing not in ROUTING_POLICIES:
+        hint = nearest(routing, ROUTING_POLICIES, "policies")
+        yield ("policies", "routing", "policy"), f"is {shown_value(routing)}, no shipped policy; {hint} (or file.py:function)"
+    if scaling not in SCALING_POLICIES:
+        hint = nearest(scaling, SCALING_POLICIES, "policies")
+        yield ("policies", "scaling", "policy"), f"is {shown_value(scaling)}, no shipped policy; {hint}"
 
 
 def fault_findings(scenario: Scenario, accounts: tuple[Account, ...]) -> Iterator[Finding]:

@@ -279,19 +279,18 @@ class _Loader:
                     self.findings.append((path, f"is {shown_value(name)}: {error}"))
 
     def _user_policies(self) -> Iterator[tuple[str, Path]]:
-        bundle = self.scenario.policies
-        for kind, name in (("routing", bundle.routing.policy), ("scaling", bundle.scaling.policy)):
-            if ":" not in name:
-                continue
-            try:
-                if not _USER_POLICY.fullmatch(name):
-                    raise ValueError("should be file.py:function")
-                file = self.folders.policy_file(name.rpartition(":")[0])
-                if file.stat().st_size > MAX_POLICY_BYTES:
-                    raise ValueError(f"more than {MAX_POLICY_BYTES:,} bytes")
-                yield name, file
-            except (ValueError, OSError) as error:
-                self.findings.append((("policies", kind, "policy"), f"is {shown_value(name)}: {error}"))
+        name = self.scenario.policies.routing.policy
+        if ":" not in name:
+            return
+        try:
+            if not _USER_POLICY.fullmatch(name):
+                raise ValueError("should be file.py:function")
+            file = self.folders.policy_file(name.rpartition(":")[0])
+            if file.stat().st_size > MAX_POLICY_BYTES:
+                raise ValueError(f"more than {MAX_POLICY_BYTES:,} bytes")
+            yield name, file
+        except (ValueError, OSError) as error:
+            self.findings.append((("policies", "routing", "policy"), f"is {shown_value(name)}: {error}"))
 
 
 def _sha256_of(path: Path) -> str:
