@@ -98,7 +98,6 @@ def _land(b: Ints, one: Any, now_us: int) -> None:
 def _arrive(b: Ints, one: Any, row: Any, tier: int) -> None:
     now_us = row["time_us"]
     one["request"] = row["request"]
-    one["failed_cost"] = 0
     one["input_tokens"] = row["v0"] & _LOW_32
     one["first"] = -1
     one["flight"] = -1
@@ -175,7 +174,6 @@ def _refused(b: Ints, one: Any, row: Any, tier: int) -> None:
     deployment, code = int(row["deployment"]), int(row["code"])
     tenant, flow = _tenant(b, row), _flow(b, tier, deployment)
     _land(b, one, row["time_us"])
-    one["failed_cost"] += row["v2"]
     _bill(b, tenant, tier, deployment, row["v2"])
     b[tenant + REFUSALS] += 1
     b[flow + F_REFUSALS] += 1
@@ -269,10 +267,10 @@ def _add_answer(b: Ints, place: int, row: Any, other_model: int, other_deploymen
 
 @helper
 def _unserved(b: Ints, one: Any, row: Any, tier: int) -> None:
-    """REJECT, EXPIRE or CANCEL. A cancel in flight bills its own attempt on top of the refused ones."""
+    """REJECT, EXPIRE or CANCEL; v4 is what an attempt that was cut short cost, the refused ones were booked before."""
     kind, code, tenant = row["kind"], int(row["code"]), _tenant(b, row)
-    if kind == CANCEL and row["v0"] != 0:
-        _bill(b, tenant, tier, int(one["flight"]), row["v2"] - one["failed_cost"])
+    if row["v4"] != 0:
+        _bill(b, tenant, tier, int(one["flight"]), row["v4"])
     _end(b, one, row["v1"], row["time_us"], tier)
     which = int(kind) - REJECT  # REJECT, EXPIRE, CANCEL follow each other in the log's kinds and in the columns here
     b[tenant + REJECTED + which] += 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from forge1sim.errors import RunError
 from policies.log import ROW, SCHEMA_VERSION
 
+LOG = "log.parquet"
 GROUP_ROWS = 262_144
 _VERSION_KEY = b"forge1sim_log_schema_version"
 
@@ -25,30 +26,32 @@ def _schema() -> Any:
 
 
 class LogWriter:
-    """Writes rows as they come; the file appears under its name when the writer is closed well.
+    """Writes rows as they come to `log.parquet` in a folder; the file appears there when the writer is closed well.
 
     Use it as a context manager: an exception inside leaves no file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         import pyarrow.parquet as pq  # noqa: PLC0415
 
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / LOG
         self._path = path
         self._unfinished = path.with_name(f".{path.name}.unfinished")
         self._writer = pq.ParquetWriter(self._unfinished, _schema(), compression="zstd")
         self._waiting: list[NDArray[np.void]] = []
         self._waiting_rows = 0
 
-    def add(self, rows: NDArray[np.void]) -> None:
+    def write(self, rows: NDArray[np.void]) -> None:
         """Append rows of dtype `policies.log.ROW`; they are copied, so the caller may reuse them."""
         if rows.dtype != ROW:
             raise RunError(f"log rows have dtype {rows.dtype}, must be policies.log.ROW")
         self._waiting.append(rows.copy())
         self._waiting_rows += rows.size
         if self._waiting_rows >= GROUP_ROWS:
-            self._write()
+            self._write_group()
 
-    def _write(self) -> None:
+    def _write_group(self) -> None:
         import pyarrow as pa  # noqa: PLC0415
 
         if self._waiting_rows:
@@ -65,7 +68,7 @@ class LogWriter:
     ) -> None:
         try:
             if kind is None:
-                self._write()
+                self._write_group()
             self._writer.close()
             if kind is None:
                 os.replace(self._unfinished, self._path)

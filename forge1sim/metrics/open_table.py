@@ -11,12 +11,11 @@ from forge1sim.metrics.helper import entry, helper
 
 OPEN_REQUEST = np.dtype(
     [
-        ("request", "<i8"),      # -1: free
-        ("failed_cost", "<i8"),  # nano-USD billed for refused attempts so far
+        ("request", "<i8"),       # -1: free
         ("input_tokens", "<i4"),
-        ("first", "<i4"),        # deployment tried first, -1: none yet
-        ("flight", "<i4"),       # deployment it is in flight at, -1: none
-        ("wanted", "<i2"),       # model, -1: auto
+        ("first", "<i4"),         # deployment tried first, -1: none yet
+        ("flight", "<i4"),        # deployment it is in flight at, -1: none
+        ("wanted", "<i2"),        # model, -1: auto
         ("flags", "<i2"),
     ]
 )  # fmt: skip

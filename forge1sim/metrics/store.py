@@ -7,22 +7,25 @@ no finished run.
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import shlex
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import RunError
 from forge1sim.metrics import interval_tables, tables
+from forge1sim.metrics.log_file import LogWriter, read_log
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.tables import Table
 
+__all__ = ["MAKERS", "LogWriter", "read_json", "read_log", "read_manifest", "read_table", "versions", "write_run"]
+
 RUN_SCHEMA_VERSION = 1
-MANIFEST, SUMMARY, SCENARIO, LOG = "manifest.json", "summary.json", "scenario.json", "log.parquet"
+MANIFEST, SUMMARY, SCENARIO = "manifest.json", "summary.json", "scenario.json"
 MAKERS = {
     "tiers": tables.tier_table,
     "tenants": tables.tenant_table,
@@ -42,22 +45,37 @@ _PACKAGES = ("forge1sim", "numpy", "numba", "simpy", "pydantic", "pyarrow", "plo
 _LARGEST_JSON_BYTES = 512 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What identifies a run and what it rests on. `assumptions` are catalogue figures of that grade.
+class Figure(Protocol):
+    """A catalogue figure, such as `forge1sim.catalogue.Figure`."""
 
-    `assumptions` have the keys subject, field, value, source, effective, grade and note; `command`
-    reproduces the run.
-    """
+    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
 
-    scenario: str
-    scenario_sha256: str
-    bundle_sha256: str
-    seed: int
-    driver: str
-    command: str
-    event_log_sha256: str = ""
-    assumptions: Sequence[Mapping[str, Any]] = ()
+
+class Scenario(Protocol):
+    """What a run folder says of its scenario; `forge1sim.scenario.load.LoadedScenario` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def hash(self) -> str: ...
+    @property
+    def bundle_hash(self) -> str: ...
+    @property
+    def assumptions(self) -> Sequence[Figure]: ...
+    def resolved_json(self) -> str: ...
+
+
+class Result(Protocol):
+    """What a run came to; `forge1sim.run.RunResult` is one."""
+
+    @property
+    def summary(self) -> dict[str, Any]: ...
+    @property
+    def slos(self) -> list[dict[str, Any]]: ...
+    @property
+    def metrics(self) -> Metrics: ...
 
 
 def versions() -> dict[str, str]:
@@ -72,32 +90,46 @@ def versions() -> dict[str, str]:
 
 
 def write_run(
-    folder: Path, metrics: Metrics, summary: Mapping[str, Any], manifest: Manifest, scenario: Mapping[str, Any]
+    folder: Path, scenario: Scenario, result: Result, *, driver: str, seed: int, command: str | None = None
 ) -> None:
     """Write tables, summary, scenario and manifest to `folder`, which is made if it is missing.
 
-    `summary` is that of `summarise`, with whatever the caller adds (`slos` as in
-    `SloResult.as_json`). Raises RunError if the folder holds a run already or cannot be written.
+    `command` reproduces the run; by default it is the scenario file with driver and seed. Raises
+    RunError if the folder holds a run already or cannot be written.
     """
     if (folder / MANIFEST).exists():
         raise RunError(f"{folder}: holds a run already; name another folder")
+    identity = {
+        "scenario": scenario.name, "driver": driver, "seed": seed, "scenario_sha256": scenario.hash,
+        "bundle_sha256": scenario.bundle_hash,
+    }  # fmt: skip
+    manifest = {
+        "schema_version": RUN_SCHEMA_VERSION,
+        **identity,
+        "event_log_sha256": result.summary.get("event_log_sha256"),
+        "command": command
+        or shlex.join(["forge1sim", "run", str(scenario.path), "--driver", driver, "--seed", str(seed)]),
+        "assumptions": [figure.model_dump(mode="json") for figure in scenario.assumptions],
+        "versions": versions(),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, make in MAKERS.items():
-            _write_table(folder / f"{name}.parquet", make(metrics))
-        _write_json(folder / SCENARIO, scenario)
-        _write_json(folder / SUMMARY, summary)
-        _write_json(
-            folder / MANIFEST, {"schema_version": RUN_SCHEMA_VERSION, **asdict(manifest), "versions": versions()}
-        )
+            _write_table(folder / f"{name}.parquet", make(result.metrics))
+        _write_text(folder / SCENARIO, scenario.resolved_json())
+        _write_json(folder / SUMMARY, {**identity, **result.summary, "slos": result.slos})
+        _write_json(folder / MANIFEST, manifest)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    _write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text + "\n", encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
 
 

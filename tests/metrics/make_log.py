@@ -7,6 +7,8 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,11 +105,11 @@ class Pool:
         cost = self.billed.get(request, 0)
         in_flight = int(request in self.flight)
         deployment = self.leave(request)
-        if kind == log.CANCEL and in_flight:
-            cost += 5000
-        first = in_flight if kind == log.CANCEL else -1
+        cut_short = 5000 if kind == log.CANCEL and in_flight else 0
+        first = 1 if cut_short else -1
         tier = int(self.static.tier_of_tenant[self.tenant[request]])
-        self.log(now, request, kind, code, deployment, -1, first, now - self.arrive_us[request], cost, tier)
+        latency = now - self.arrive_us[request]
+        self.log(now, request, kind, code, deployment, -1, first, latency, cost + cut_short, tier, cut_short)
 
     def leave(self, request: int) -> int:
         deployment = self.flight.pop(request, -1)
@@ -202,3 +204,12 @@ def _until(pool: Pool, end: int) -> None:
 def cut(rows: NDArray[np.void], places: list[int]) -> Iterator[NDArray[np.void]]:
     """The same rows in chunks that end at `places`."""
     yield from np.split(rows, sorted(min(place, rows.size) for place in places))
+
+
+def toy_scenario(name: str = "toy", assumptions: tuple[dict[str, object], ...] = ()) -> SimpleNamespace:
+    """What a run folder asks of a scenario."""
+    figures = [SimpleNamespace(model_dump=lambda mode, figure=figure: figure) for figure in assumptions]
+    return SimpleNamespace(
+        name=name, path=Path("toy.yaml"), hash="a" * 64, bundle_hash="b" * 64, assumptions=figures,
+        resolved_json=lambda: "{}",
+    )  # fmt: skip

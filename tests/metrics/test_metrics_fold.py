@@ -151,6 +151,33 @@ def test_one_request_by_hand():
     assert state.deployment_intervals[1, 3, c.D_BUSY_US] == 5_000_000
 
 
+@pytest.mark.parametrize(("kind", "code"), [(log.CANCEL, log.CLIENT_GONE), (log.REJECT, log.PREEMPTED)])
+def test_an_attempt_cut_short_is_billed_once_on_top_of_refused_ones(kind, code):
+    metrics = folded(rows_of(
+        row(log.ARRIVE, 0),
+        row(log.DISPATCH, 0, attempt=1, deployment=0, v=(9, 600)),
+        row(log.REFUSED, 1, code=log.TIMEOUT, attempt=1, deployment=0, v=(0, 0, 7, 0, 1)),
+        row(log.DISPATCH, 1, attempt=2, deployment=2, v=(9, 600)),
+        row(kind, 5, code=code, attempt=2, deployment=2, v=(1, 5, 7 + 11, 0, 11)),
+    ))  # fmt: skip
+    state = metrics.state
+    assert summarise(metrics)["cost_nano_usd"] == 18
+    assert state.flow[0, :, c.F_COST].tolist() == [7, 0, 11, 0, 0, 0]
+    assert state.deployment[:, c.FLIGHT_NOW].tolist() == [0] * 6
+
+
+def test_a_cancel_while_waiting_bills_nothing_again():
+    metrics = folded(rows_of(
+        row(log.ARRIVE, 0),
+        row(log.DISPATCH, 0, attempt=1, deployment=0, v=(9, 600)),
+        row(log.REFUSED, 1, code=log.TIMEOUT, attempt=1, deployment=0, v=(0, 0, 7, 0, 1)),
+        row(log.QUEUE, 2, code=log.COOLING, attempt=1),
+        row(log.CANCEL, 5, code=log.CLIENT_GONE, attempt=1, v=(-1, 5, 7, 0, 0)),
+    ))  # fmt: skip
+    assert summarise(metrics)["cost_nano_usd"] == 7
+    assert metrics.state.tier[0, c.WAITING_NOW] == 0
+
+
 def test_busiest_minute_is_kept_inside_longer_intervals():
     static = make_static(horizon_s=7 * 24 * 3600)
     assert static.interval_us == 600_000_000

@@ -12,10 +12,10 @@ import pytest
 from forge1sim.errors import RunError
 from forge1sim.metrics import Metrics
 from forge1sim.metrics.slo import check_slos
-from forge1sim.metrics.store import MAKERS, Manifest, read_table, write_run
+from forge1sim.metrics.store import MAKERS, read_table, write_run
 from forge1sim.metrics.summary import summarise
 from forge1sim.report import by_part, over_time, write_report
-from tests.metrics.make_log import START_US, make_log, make_static
+from tests.metrics.make_log import START_US, make_log, make_static, toy_scenario
 
 EVIL = (
     "<script>alert(1)</script>", "</script><script>alert(2)</script>", '"><img src=x onerror=alert(3)>',
@@ -36,12 +36,9 @@ def run_folder(folder: Path, static, rows, slos=()) -> Path:
     metrics.fold(rows)
     metrics.close(max(metrics.now_us, START_US + static.horizon_us))
     summary = summarise(metrics)
-    summary["slos"] = [result.as_json() for result in check_slos(summary, slos)]
-    manifest = Manifest(
-        scenario=EVIL[1], scenario_sha256="a" * 64, bundle_sha256="b" * 64, seed=5, driver="compiled",
-        command="forge1sim run toy.yaml --seed 5", assumptions=(ASSUMPTION,),
-    )  # fmt: skip
-    write_run(folder, metrics, summary, manifest, {})
+    results = [result.as_json() for result in check_slos(summary, slos)]
+    result = SimpleNamespace(summary=summary, slos=results, metrics=metrics)
+    write_run(folder, toy_scenario(EVIL[1], (ASSUMPTION,)), result, driver="compiled", seed=5)
     return folder
 
 
@@ -117,7 +114,7 @@ def test_verdicts_are_words(page):
 
 
 def test_origin_and_assumptions_are_told(page):
-    assert "forge1sim run toy.yaml --seed 5" in page
+    assert "forge1sim run toy.yaml --driver compiled --seed 5" in page
     assert "speed.tokens_per_s" in page
     assert "equal to the microsecond" in page
     assert "<details>" in page
