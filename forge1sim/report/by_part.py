@@ -31,13 +31,14 @@ def wait_and_latency(tiers: Table) -> Shown:
         horizontal_spacing=0.06,
     )
     for panel, (measure, _) in enumerate(measures, start=1):
+        gap = 10 ** (0.11 * _decades(np.concatenate([tiers[f"{measure}_{quantile}_s"] for quantile, _ in _QUANTILES])))
         for row in range(count):
             values = [float(tiers[f"{measure}_{quantile}_s"][row]) for quantile, _ in _QUANTILES]
             made.add_trace(
                 go.Scatter(
                     x=[max(value, _FLOOR_S) for value in values], y=[label(tiers["tier"][row])] * 3, mode="lines+markers+text",
                     marker={"symbol": [symbol for _, symbol in _QUANTILES], "size": 11, "color": colour(row)},
-                    line={"color": colour(row), "width": 2}, text=[*_apart(values)], textposition="top center",
+                    line={"color": colour(row), "width": 2}, text=_apart(values, gap), textposition="top center",
                     hovertext=[f"{quantile} {seconds(value)}" for (quantile, _), value in zip(_QUANTILES, values, strict=True)],
                     hoverinfo="text", showlegend=False,
                 ),
@@ -61,21 +62,26 @@ def wait_and_latency(tiers: Table) -> Shown:
     )
 
 
-def _apart(values: list[float]) -> list[str]:
-    """Texts of markers, without those that would stand on the one before."""
+def _apart(values: list[float], gap: float) -> list[str]:
+    """Texts of markers, without those less than a factor `gap` above the last one written."""
     texts, last = [], 0.0
     for value in values:
-        shown = np.isfinite(value) and (not last or max(value, _FLOOR_S) > 1.8 * last)
+        shown = np.isfinite(value) and (not last or max(value, _FLOOR_S) > gap * last)
         texts.append(seconds(value) if shown else "")
         last = max(value, _FLOOR_S) if shown else last
     return texts
 
 
+def _decades(values: Any) -> float:
+    """How many powers of ten an axis over these seconds spans."""
+    drawn = np.maximum(values[np.isfinite(values)], _FLOOR_S)
+    return float(np.log10(drawn.max() / drawn.min())) if drawn.size else 1.0
+
+
 def _seconds_axis(values: Any) -> dict[str, Any]:
     """Ticks of a logarithmic axis over these seconds: at 1, 2 and 5 where it is short, else at powers of ten."""
-    drawn = np.maximum(values[np.isfinite(values)], _FLOOR_S)
-    decades = np.log10(drawn.max() / drawn.min()) if drawn.size else 1.0
-    ticks = [step * 10.0**power for power in range(-3, 7) for step in ((1, 2, 5) if decades < 1.8 else (1,))]
+    steps = (1, 2, 5) if _decades(values) < 1.8 else (1,)
+    ticks = [step * 10.0**power for power in range(-3, 7) for step in steps]
     return {"tickvals": ticks, "ticktext": [f"{tick:,g} s" if tick >= 0.1 else f"{tick * 1e3:g} ms" for tick in ticks]}
 
 

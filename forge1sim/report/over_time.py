@@ -91,8 +91,9 @@ def _load_sentence(shown: list[str], loads: dict[str, tuple[str, float]], starts
         return "No provider has a limit on requests, tokens or requests in flight."
     unit, share = loads[shown[0]]
     left_out = f" The {_MOST_PROVIDERS} fullest of {len(loads)} providers are shown." if len(loads) > len(shown) else ""
+    over = "A limiter that was full lets a little more than its limit pass in one minute. " if 1 < share < 2 else ""
     return (
-        f"{shown[0]} comes closest to its limit: {share:.0%} of its {_UNITS[unit]}. "
+        f"{shown[0]} comes closest to its limit: {share:.0%} of its {_UNITS[unit]}. {over}"
         f"Tokens are those reserved at dispatch; each point is the busiest interval in {_span(starts, step)}.{left_out}"
     )
 
