@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policies import capacity, charge, limits, scaling
+from policies import capacity, limits, scaling
 from policies.arena import allocate
 from policies.bundle import PolicyBundle
 from policies.errors import SchemaError
 from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano_usd
-from policies.limits import BUCKET_UNIT, LIMIT, LOG_ENTRY
+from policies.limits import BUCKET_UNIT
 from policies.log import ACTIVE, ORDERABLE, STANDBY
 from policies.routing import MEMORY_WORDS, MODEL_CHOICE_CODES, ROUTING_CODES, USER
 from policies.schema import Model, TenantGroup, Tier
@@ -238,7 +238,7 @@ def _fill_accounts(state: State, layout: Layout, bundle: PolicyBundle) -> None:
         row, spec = state.accounts[number], account.spec
         if spec.dedicated_to is not None and spec.dedicated_to not in tier_rows:
             raise SchemaError(f"accounts.{spec.name}.dedicated_to: {spec.dedicated_to!r} is none of {list(tier_rows)}")
-        row["limit_lo"], row["limit_hi"] = account.limit_lo, account.limit_known_hi
+        row["limit_lo"], row["limit_hi"], row["limit_end"] = account.limit_lo, account.limit_known_hi, account.limit_hi
         row["pool"] = pools.index((account.provider, spec.dedicated_to))
         row["keys_left"] = spec.keys + spec.standby_keys
         row["dedicated_tier"] = tier_rows[spec.dedicated_to] if spec.dedicated_to else NOWHERE

@@ -18,7 +18,7 @@ from policies.limits import (
     ready_us,
     release,
 )
-from policies.log import NO_CAPACITY, NO_REASON, RESERVED, TOO_LARGE
+from policies.log import NO_CAPACITY, NO_REASON, RESERVED
 from policies.rows import Row
 from policies.state import NEVER_US, State
 
@@ -82,7 +82,7 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
             )
             if not fits(state.limits, state.logs, row, units, now_us):
                 state.pulse[0]["why_limit"] = row
-                return NO_CAPACITY if may_ever_fit(state.limits, row, units) else TOO_LARGE
+                return NO_CAPACITY
             if reserved and not _share_fits(state, row, request["tier"], units, now_us):
                 state.pulse[0]["why_limit"] = row
                 return RESERVED
@@ -93,8 +93,8 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
 
 
 @inlined
-def may_ever_hold(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int) -> bool:
-    """Whether this request could pass every limit of the deployment when nothing else is in flight."""
+def never_fits(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int) -> int:
+    """Row of a limit of the deployment that this request never passes, however idle it is; -1 if there is none."""
     input_tokens = state.requests[slot]["input_tokens"]
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
@@ -104,8 +104,8 @@ def may_ever_hold(state: State, slot: int, deployment: Row, max_output: int, wor
                 rule, input_tokens, max_output, worst_nano_usd
             )
             if not may_ever_fit(state.limits, row, units):
-                return False
-    return True
+                return row
+    return -1
 
 
 @inlined
@@ -126,6 +126,26 @@ def is_owed(state: State, slot: int, deployment: Row, max_output: int, worst_nan
             if not fits(state.shares, state.logs, row * tiers + tier, units, now_us):
                 return False
     return True
+
+
+@inlined
+def owed_at_us(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int, now_us: int) -> int:
+    """Earliest time at which this request's tier is owed room on the deployment, if it takes nothing more; NEVER_US: not by time."""
+    request = state.requests[slot]
+    tier = request["tier"]
+    if state.tiers[tier]["share_pm"] == 0 or deployment["shared"] == 0:
+        return NEVER_US
+    tiers = state.tiers.size
+    latest = now_us
+    for part in range(2):
+        lo, hi = limit_range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
+                rule, request["input_tokens"], max_output, worst_nano_usd
+            )
+            latest = max(latest, ready_us(state.shares, state.logs, row * tiers + tier, units, now_us))
+    return latest
 
 
 @inlined

@@ -7,11 +7,15 @@ slot and its number, so that an old timer of a slot in new use is recognised and
 """
 
 from policies import capacity
+from policies.charge import charged_at_dispatch
 from policies.compile import inlined
+from policies.flights import drop_flight
+from policies.limits import charge, fits
 from policies.log import (
     ARRIVE,
     ATTEMPTS_SPENT,
     BACKOFF,
+    BEHIND_OTHERS,
     CALLER,
     CALLER_FAULT,
     CANCEL,
@@ -19,7 +23,6 @@ from policies.log import (
     COMPLETE,
     EXPIRE,
     NO_REASON,
-    NOT_ELIGIBLE,
     PREEMPTED,
     QUEUE_FULL,
     REFUSED,
@@ -28,14 +31,11 @@ from policies.log import (
     SYSTEM_FULL,
     TENANT_LIMIT,
 )
-from policies.limits import charge, fits
-from policies.charge import charged_at_dispatch
 from policies.notes import ask, note, note_request
 from policies.placing import UNSUITED, arm_segment, dispatch, find_place, open_budget_period, price, suited_models
 from policies.pools import drained
-from policies.flights import drop_flight
 from policies.preemption import borrowed_victim
-from policies.queues import give_tag
+from policies.queues import fix_tag, is_ahead, show_tag
 from policies.refusals import rest, see_limits
 from policies.routing import backoff_delay_us, performance_pm
 from policies.state import (
@@ -49,7 +49,16 @@ from policies.state import (
     WAITING,
     State,
 )
-from policies.waiting import begin_waiting, end_unserved, find_segment, finish, offer, offer_account, stop_waiting, time_out
+from policies.waiting import (
+    begin_waiting,
+    end_unserved,
+    find_segment,
+    finish,
+    offer,
+    offer_account,
+    stop_waiting,
+    time_out,
+)
 
 
 @inlined
@@ -68,7 +77,7 @@ def arrive(
         budget_nano_usd = own_budget
     note(
         state, ARRIVE, service_class, request_number, 0, NOWHERE, tenant, wanted,
-        input_tokens | cached_tokens << 32, max_output_tokens, deadline_us, budget_nano_usd, complexity_pm,
+        int(input_tokens) | int(cached_tokens) << 32, max_output_tokens, deadline_us, budget_nano_usd, complexity_pm,
     )  # fmt: skip
     slot = pulse["free_slot"]
     if slot == NO_SLOT:
@@ -84,7 +93,10 @@ def arrive(
     request["budget_nano_usd"] = budget_nano_usd
     request["held_nano_usd"] = 0
     request["billed_nano_usd"] = 0
-    request["tag"] = -1
+    request["tag"] = 0
+    request["tagged"] = 0
+    # Not said how long at most: then it may be as long as any model's answer.
+    request["most_tokens"] = input_tokens + max_output_tokens if max_output_tokens > 0 else NEVER_US
     request["tenant"] = tenant
     request["number"] = number
     request["deployment"] = NOWHERE
@@ -130,6 +142,12 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy) -> bool:  # ty
     if bits == 0:
         end_unserved(state, slot, REJECT, pulse["why"], -1)
         return False
+    segment_row = -1
+    if pulse["waiting"] > 0:
+        show_tag(state, slot)
+        segment_row = find_segment(state, slot, bits)
+        if _stands_behind(state, segment_row, slot):
+            return _queue_up(state, slot, segment_row, BEHIND_OTHERS, -1, NO_SLOT, now_us)
     chosen = find_place(state, slot, bits, now_us, user_policy)
     if chosen != NOWHERE:
         dispatch(state, slot, chosen, 0, now_us)
@@ -144,22 +162,31 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy) -> bool:  # ty
     if victim == NO_SLOT and not state.settings[0]["queue_enabled"]:
         end_unserved(state, slot, REJECT, reason, limit)
         return False
-    return _queue_up(state, slot, bits, reason, limit, victim, now_us)
+    if segment_row < 0:
+        segment_row = find_segment(state, slot, bits)
+    return _queue_up(state, slot, segment_row, reason, limit, victim, now_us)
 
 
 @inlined
-def _queue_up(state: State, slot: int, bits: int, reason: int, limit: int, victim: int, now_us: int) -> bool:
+def _stands_behind(state: State, segment_row: int, slot: int) -> bool:
+    """Whether somebody ahead waits for exactly the same deployments: then none has room for this request."""
+    if segment_row < 0 or state.segments[segment_row]["count"] == 0:
+        return False
+    return is_ahead(state.requests, state.segments[segment_row]["head"], slot)
+
+
+@inlined
+def _queue_up(state: State, slot: int, segment_row: int, reason: int, limit: int, victim: int, now_us: int) -> bool:
     request = state.requests[slot]
     settings = state.settings[0]
     full = state.pulse[0]["waiting"] >= settings["max_waiting"]
     if full or state.tenants[request["tenant"]]["waiting"] >= settings["max_waiting_per_tenant"]:
         end_unserved(state, slot, REJECT, QUEUE_FULL, limit)
         return False
-    segment_row = find_segment(state, slot, bits)
     if segment_row < 0:
         end_unserved(state, slot, REJECT, SYSTEM_FULL, limit)
         return False
-    give_tag(state, slot)
+    fix_tag(state, slot)
     begin_waiting(state, slot, segment_row, reason, limit)
     if victim != NO_SLOT:
         ask(state, DO_ABORT, victim, state.requests[victim]["request"], now_us)

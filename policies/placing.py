@@ -12,6 +12,7 @@ overtake, so a large request is never starved by small ones.
 from policies import capacity, charge, routing
 from policies.compile import inlined, leaf
 from policies.draw import ROUTING, draw
+from policies.flights import add_flight
 from policies.log import (
     ACTIVE,
     BEHIND_OTHERS,
@@ -25,10 +26,9 @@ from policies.log import (
     TENANT_BUDGET,
     TOO_LARGE,
 )
-from policies.flights import add_flight
 from policies.notes import ask, note_request
 from policies.plug import ask_policy
-from policies.queues import peek_tag
+from policies.queues import is_ahead
 from policies.rows import Row
 from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, State
 
@@ -123,32 +123,38 @@ def is_owed_here(state: State, slot: int, deployment: Row, now_us: int) -> bool:
 
 
 @inlined
-def goes_before(state: State, one: int, other: int, deployment: Row, now_us: int) -> bool:
-    """Whether request `one` is served before `other` on this deployment."""
-    first, second = state.requests[one], state.requests[other]
-    if first["tier"] == second["tier"]:
-        tag, other_tag = peek_tag(state, one), peek_tag(state, other)
-        if tag != other_tag:
-            return tag < other_tag
-        return bool(first["request"] < second["request"])
-    owed, other_owed = is_owed_here(state, one, deployment, now_us), is_owed_here(state, other, deployment, now_us)
+def _outranks(state: State, one: int, owed: int, other: int, other_owed: int, now_us: int) -> bool:
+    """Whether request `one` is served before `other` of another tier."""
     if owed != other_owed:
-        return owed
+        return owed > other_owed
     score, other_score = _score(state, one, now_us), _score(state, other, now_us)
     if score != other_score:
         return score > other_score
-    return bool(first["request"] < second["request"])
+    return bool(state.requests[one]["request"] < state.requests[other]["request"])
 
 
 @inlined
-def _can_ever_take(state: State, slot: int, deployment: Row) -> bool:
+def goes_before(state: State, one: int, other: int, deployment: Row, now_us: int) -> bool:
+    """Whether request `one` is served before `other` on this deployment."""
+    if state.requests[one]["tier"] == state.requests[other]["tier"]:
+        return is_ahead(state.requests, one, other)
+    owed = is_owed_here(state, one, deployment, now_us)
+    other_owed = is_owed_here(state, other, deployment, now_us)
+    return _outranks(state, one, int(owed), other, int(other_owed), now_us)
+
+
+@inlined
+def _never_fits(state: State, slot: int, deployment: Row) -> int:
+    """Row of a limit that keeps this request from this deployment for ever; -1 if there is none."""
     request = state.requests[slot]
+    if request["most_tokens"] <= deployment["surely_fits_tokens"]:
+        return -1
     model = state.models[deployment["model"]]
     output = most_output(request, model)
     if request["input_tokens"] + output <= deployment["surely_fits_tokens"]:
-        return True
+        return -1
     worst = worst_price(model, request["input_tokens"], output)
-    return capacity.may_ever_hold(state, slot, deployment, output, worst)
+    return capacity.never_fits(state, slot, deployment, output, worst)
 
 
 @inlined
@@ -158,24 +164,38 @@ def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
     if count == 0:
         return NO_SLOT
     deployment = state.deployments[deployment_row]
-    width = state.deployments.size
-    for tier in range(state.tiers.size):
+    width, tiers = state.deployments.size, state.tiers.size
+    large = deployment["surely_fits_tokens"]
+    for tier in range(tiers):
         state.tiers[tier]["champion"] = NO_SLOT
+    rivals = 0
     for place in range(count):
         segment_row = state.waiting[place]
         if state.eligible[segment_row * width + deployment_row] == 0:
             continue
         head = state.segments[segment_row]["head"]
-        if not _can_ever_take(state, head, deployment):
+        if state.requests[head]["most_tokens"] > large and _never_fits(state, head, deployment) >= 0:
             continue
         tier = state.tiers[state.requests[head]["tier"]]
-        if tier["champion"] == NO_SLOT or goes_before(state, head, tier["champion"], deployment, now_us):
+        if tier["champion"] == NO_SLOT:
             tier["champion"] = head
-    best = NO_SLOT
-    for tier in range(state.tiers.size):
-        champion = state.tiers[tier]["champion"]
-        if champion != NO_SLOT and (best == NO_SLOT or goes_before(state, champion, best, deployment, now_us)):
-            best = champion
+            rivals += 1
+        elif is_ahead(state.requests, head, tier["champion"]):
+            tier["champion"] = head
+    return _best_champion(state, deployment, rivals, now_us)
+
+
+@inlined
+def _best_champion(state: State, deployment: Row, rivals: int, now_us: int) -> int:
+    """Of the first of each tier, the one that is served first."""
+    best, best_owed = NO_SLOT, 0
+    for row in range(state.tiers.size):
+        champion = state.tiers[row]["champion"]
+        if champion == NO_SLOT:
+            continue
+        owed = int(is_owed_here(state, champion, deployment, now_us)) if rivals > 1 else 0
+        if best == NO_SLOT or _outranks(state, champion, owed, best, best_owed, now_us):
+            best, best_owed = champion, owed
     return best
 
 
@@ -215,6 +235,11 @@ def pick(state: State, slot: int, count: int, now_us: int, user_policy) -> int: 
 
 
 @inlined
+def _is_behind(state: State, slot: int, other: int, deployment: Row, now_us: int) -> bool:
+    return other != NO_SLOT and goes_before(state, other, slot, deployment, now_us)
+
+
+@inlined
 def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int, now_us: int) -> int:
     """Append the deployments of a model that have room now to the candidates; returns their number.
 
@@ -232,6 +257,12 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
         deployment = state.deployments[row]
         if state.open[access + row] == 0 or (deployment["shared"] == 0) != dedicated:
             continue
+        # Checked first: who waited for a rest to end only to be too large would wait for nothing.
+        too_small = _never_fits(state, slot, deployment)
+        if too_small >= 0:
+            if pulse["why"] in UNSUITED:
+                pulse["why"], pulse["why_limit"] = TOO_LARGE, too_small
+            continue
         if resting_until_us(state, deployment) > now_us:
             if pulse["why"] != NO_CAPACITY:
                 pulse["why"] = COOLING
@@ -243,7 +274,10 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
             continue
         if pulse["waiting"] > 0:
             other = first_in_line(state, row, now_us)
-            if other != NO_SLOT and goes_before(state, other, slot, deployment, now_us):
+            # Whoever comes first of all, nobody overtakes the first of the own tier.
+            own = state.tiers[request["tier"]]["champion"]
+            behind = _is_behind(state, slot, other, deployment, now_us)
+            if behind or (own != other and _is_behind(state, slot, own, deployment, now_us)):
                 pulse["why"] = BEHIND_OTHERS
                 continue
         offer_terms(deployment, expected, performance)
@@ -398,21 +432,52 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
 
 
 @inlined
+def _room_at_us(state: State, slot: int, deployment_row: int, now_us: int) -> int:
+    model = state.models[state.deployments[deployment_row]["model"]]
+    output = most_output(state.requests[slot], model)
+    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    return capacity.room_at_us(state, slot, deployment_row, output, worst, now_us)
+
+
+@inlined
+def _next_owed_us(state: State, first: int, deployment_row: int, now_us: int) -> int:
+    """When the first of another tier will be owed a share, and fit: it then comes before `first`."""
+    deployment = state.deployments[deployment_row]
+    model = state.models[deployment["model"]]
+    earliest_us = NEVER_US
+    for tier in range(state.tiers.size):
+        slot = state.tiers[tier]["champion"]
+        if slot == NO_SLOT or slot == first:
+            continue
+        output = most_output(state.requests[slot], model)
+        worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+        owed_us = capacity.owed_at_us(state, slot, deployment, output, worst, now_us)
+        if now_us < owed_us < earliest_us:
+            earliest_us = min(earliest_us, max(owed_us, _room_at_us(state, slot, deployment_row, now_us)))
+    return earliest_us
+
+
+@inlined
 def arm(state: State, deployment_row: int, now_us: int) -> None:
     """Set the deployment's timer to when the first in line could fit, unless it is set earlier."""
     deployment = state.deployments[deployment_row]
-    slot = first_in_line(state, deployment_row, now_us)
-    if slot == NO_SLOT:
+    if resting_until_us(state, deployment) < deployment["wake_us"]:
+        slot = first_in_line(state, deployment_row, now_us)
+        if slot != NO_SLOT:
+            arm_for(state, deployment_row, slot, now_us)
+
+
+@inlined
+def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
+    """Set the deployment's timer for this request, which `first_in_line` has just found to be first there."""
+    deployment = state.deployments[deployment_row]
+    rests_us = max(resting_until_us(state, deployment), now_us)
+    if rests_us >= deployment["wake_us"]:
         return
-    at_us = resting_until_us(state, deployment)
-    if at_us >= NEVER_US:
-        return
-    at_us = max(at_us, now_us)
-    model = state.models[deployment["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
-    room_us = capacity.room_at_us(state, slot, deployment_row, output, worst, now_us)
-    at_us = max(at_us, room_us)
+    at_us = max(rests_us, _room_at_us(state, slot, deployment_row, now_us))
+    mode = state.settings[0]["reservation"]
+    if at_us > now_us and (mode == capacity.FLOOR or mode == capacity.PREEMPT):
+        at_us = min(at_us, max(rests_us, _next_owed_us(state, slot, deployment_row, now_us)))
     if at_us < deployment["wake_us"]:
         deployment["wake_us"] = at_us
         ask(state, DO_WAKE, deployment_row, -1, at_us)
@@ -423,7 +488,11 @@ def arm_segment(state: State, segment_row: int, now_us: int) -> None:
     """Set the timers of all deployments that serve a segment, after its first in line changed."""
     if state.pulse[0]["waiting"] == 0:
         return
-    width = state.deployments.size
-    for row in range(width):
-        if state.eligible[segment_row * width + row] and state.deployments[row]["wake_us"] > now_us:
-            arm(state, row, now_us)
+    eligible = segment_row * state.deployments.size
+    bits = state.segments[segment_row]["models"]
+    for model_row in range(state.models.size):
+        if bits >> model_row & 1:
+            model = state.models[model_row]
+            for row in range(model["deployments_lo"], model["deployments_hi"]):
+                if state.eligible[eligible + row] and state.deployments[row]["wake_us"] > now_us:
+                    arm(state, row, now_us)

@@ -16,7 +16,8 @@ from policies.state import NO_SLOT, State
 
 
 @leaf
-def _before(requests: Rows, one: int, other: int) -> bool:
+def is_ahead(requests: Rows, one: int, other: int) -> bool:
+    """Whether `one` is ahead of `other` inside a tier."""
     tag, other_tag = requests[one]["tag"], requests[other]["tag"]
     if tag != other_tag:
         return bool(tag < other_tag)
@@ -30,7 +31,7 @@ def _meld(requests: Rows, one: int, other: int) -> int:
         return other
     if other == NO_SLOT:
         return one
-    if _before(requests, other, one):
+    if is_ahead(requests, other, one):
         one, other = other, one
     child = requests[one]["child"]
     requests[other]["next"] = child
@@ -129,23 +130,26 @@ def _forget_segment(state: State, segment: Row) -> None:
 
 
 @leaf
-def peek_tag(state: State, slot: int) -> int:
-    """The fair-share start tag a request has, or would get now (without fair shares: 0, so FIFO)."""
+def show_tag(state: State, slot: int) -> None:
+    """Let a request that is not waiting be compared with those that are: the tag it would get now."""
     request = state.requests[slot]
-    if not state.settings[0]["fair_share"]:
-        return 0
-    if request["tag"] >= 0:
-        return int(request["tag"])
-    return int(max(state.tiers[request["tier"]]["virtual"], state.tenants[request["tenant"]]["tag"]))
+    if request["tagged"] == 0:
+        fair = state.settings[0]["fair_share"] != 0
+        tenant = state.tenants[request["tenant"]]
+        request["tag"] = max(state.tiers[request["tier"]]["virtual"], tenant["tag"]) if fair else 0
 
 
 @inlined
-def give_tag(state: State, slot: int) -> None:
-    """Fix the start tag of a request that begins to wait; one that waited before keeps its own."""
+def fix_tag(state: State, slot: int) -> None:
+    """Keep the start tag of a request that begins to wait; one that waited before has its own already.
+
+    Without fair shares every tag is 0, so that the request number decides: first come, first served.
+    """
     request = state.requests[slot]
-    if request["tag"] >= 0:
+    if request["tagged"] == 1:
         return
-    request["tag"] = peek_tag(state, slot)
+    show_tag(state, slot)
+    request["tagged"] = 1
     tenant = state.tenants[request["tenant"]]
     work = request["input_tokens"] + request["max_output_tokens"] + 1
     tenant["tag"] = request["tag"] + work * 1000 // tenant["weight_milli"]

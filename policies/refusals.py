@@ -56,7 +56,7 @@ def _cool_limited(state: State, deployment_row: int, limit_row: int, until_us: i
     """Rest whoever the refusing limit belongs to: the account as a whole, else the bucket."""
     deployment = state.deployments[deployment_row]
     account = state.accounts[deployment["account"]]
-    if account["limit_lo"] <= limit_row < account["limit_hi"]:
+    if account["limit_lo"] <= limit_row < account["limit_end"]:
         _cool(state, SCOPE_ACCOUNT, deployment["account"], account, until_us, refusal, deployment_row)
     else:
         bucket = state.buckets[deployment["bucket"]]

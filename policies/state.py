@@ -7,7 +7,6 @@ mille (`_pm`). A row number of -1 means none.
 from typing import Any, NamedTuple
 
 import numpy as np
-
 from numba.extending import overload
 
 from policies.arena import OpenBlock, tables_in, tables_of
@@ -51,7 +50,8 @@ PULSE = np.dtype(
 ACCOUNT = np.dtype(
     [
         ("cool_until_us", "<i8"), ("ready_us", "<i8"), ("lead_time_us", "<i8"), ("in_flight", "<i8"),
-        ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
+        ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("limit_end", "<i8"),     # known ones end at limit_hi, all at limit_end
+        ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
         ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
     ]
@@ -94,7 +94,8 @@ TENANT = np.dtype(
 
 TIER = np.dtype(
     [
-        ("priority_milli", "<i8"), ("virtual", "<i8"), ("champion", "<i8"), ("above_pm", "<i8"),
+        ("priority_milli", "<i8"), ("virtual", "<i8"), ("above_pm", "<i8"),
+        ("champion", "<i8"), ("owed", "<i8"),            # while a deployment looks for who is first in line
         ("rank", "<i8"), ("share_pm", "<i8"),
     ]
 )  # fmt: skip
@@ -125,6 +126,7 @@ REQUEST = np.dtype(
         ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("max_output_tokens", "<i8"), ("reserved_output", "<i8"),
         ("complexity_pm", "<i8"), ("wanted", "<i8"), ("attempt", "<i8"), ("tier", "<i8"),
         ("status", "<i8"), ("service_class", "<i8"), ("why", "<i8"), ("timer", "<i8"), ("failed_at", "<i8"), ("key", "<i8"),
+        ("tagged", "<i8"), ("most_tokens", "<i8"),
     ]
 )  # fmt: skip
 

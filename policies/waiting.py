@@ -8,6 +8,7 @@ from policies.placing import (
     MOST_OFFERS_PER_EVENT,
     POLICY_ASKED_AGAIN_US,
     arm,
+    arm_for,
     arm_segment,
     dispatch,
     expected_price,
@@ -127,7 +128,8 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None: 
         output = most_output(request, model)
         worst = worst_price(model, request["input_tokens"], output)
         if capacity.why_not(state, slot, deployment_row, output, worst, now_us) != NO_REASON:
-            break
+            arm_for(state, deployment_row, slot, now_us)
+            return
         offer_terms(deployment, expected_price(state, request, model), performance_pm(model, request["complexity_pm"]))
         state.candidates[0] = deployment_row
         if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
