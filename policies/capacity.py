@@ -41,6 +41,12 @@ def has_share(state: State, share_row: int) -> bool:
 
 
 @leaf
+def _kept(state: State, row: int, tier: int) -> int:
+    """Scaled units of a limit that trunk reservation keeps free for higher tiers."""
+    return int(state.limits[row]["capacity"] * state.tiers[tier]["above_pm"] // 1000)
+
+
+@leaf
 def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> bool:
     """Whether the reservations of tiers leave room for `tier` on one limit row."""
     mode = state.settings[0]["reservation"]
@@ -48,9 +54,8 @@ def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> b
     if mode == PARTITION:
         return bool(fits(state.shares, state.logs, row * tiers + tier, units, now_us))
     if mode == TRUNK:
-        limit = state.limits[row]
-        kept = limit["capacity"] * state.tiers[tier]["above_pm"] // 1000
-        return bool(units * limit["unit"] + kept <= limit["level"] - limit["held"])
+        limit, kept = state.limits[row], _kept(state, row, tier)
+        return bool(kept == 0 or units * limit["unit"] + kept <= limit["level"] - limit["held"])
     if mode == CAP:
         rank = state.tiers[tier]["rank"]
         for other in range(tiers):
@@ -163,12 +168,10 @@ def room_at_us(state: State, slot: int, deployment_row: int, max_output: int, wo
             units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
                 rule, request["input_tokens"], max_output, worst_nano_usd
             )
-            asked = units
-            if reserved and mode == TRUNK:
-                limit = state.limits[row]
-                kept = limit["capacity"] * state.tiers[request["tier"]]["above_pm"] // 1000
-                asked += -(-kept // limit["unit"])
-            latest = max(latest, ready_us(state.limits, state.logs, row, asked, now_us))
+            kept = _kept(state, row, request["tier"]) if reserved and mode == TRUNK else 0
+            state.limits[row]["held"] += kept
+            latest = max(latest, ready_us(state.limits, state.logs, row, units, now_us))
+            state.limits[row]["held"] -= kept
             if reserved and mode != TRUNK:
                 latest = max(latest, _share_ready_us(state, row, request["tier"], units, now_us))
             if latest >= NEVER_US:
@@ -213,7 +216,8 @@ def _share_move(state: State, share_row: int, charged: int, held: int, now_us: i
     if charged > 0:
         bring_up(state.shares, state.logs, share_row, now_us)
         charge(state.shares, state.logs, share_row, charged, now_us)
-        if state.settings[0]["reservation"] != PARTITION and share["window"] <= PACED:
+        mode = state.settings[0]["reservation"]
+        if (mode == FLOOR or mode == PREEMPT) and share["window"] <= PACED:
             # What was borrowed while idle is not owed back out of the guarantee.
             share["level"] = max(share["level"], 0)
 

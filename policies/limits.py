@@ -79,15 +79,13 @@ def bring_up(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
     if window <= PACED:
         elapsed_us = now_us - limit["stamp_us"]
         if elapsed_us > 0:
-            if elapsed_us > _LONGEST_REFILL_US:
-                elapsed_us = _LONGEST_REFILL_US
-            level = limit["level"] + elapsed_us * limit["rate"]
-            if level >= limit["capacity"]:
+            rate, missing = limit["rate"], limit["capacity"] - limit["level"]
+            # After so long the product might overflow; it is taken only where it fills less than is missing.
+            if elapsed_us > _LONGEST_REFILL_US and rate > 0 and missing // rate < elapsed_us:
                 limit["level"] = limit["capacity"]
-                limit["stamp_us"] = now_us
             else:
-                limit["level"] = level
-                limit["stamp_us"] += elapsed_us
+                limit["level"] = min(limit["capacity"], limit["level"] + elapsed_us * rate)
+            limit["stamp_us"] = now_us
     elif window == SLIDING:
         _forget_old_entries(limits, logs, row, now_us)
     elif window != IN_FLIGHT:
@@ -109,7 +107,7 @@ def fits(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     need = units * limit["unit"]
     if need <= available:
         return True
-    return limit["window"] == PACED and need > limit["capacity"] and available >= limit["capacity"]
+    return limit["window"] == PACED and need > limit["capacity"] and available >= limit["capacity"] > 0
 
 
 @leaf
@@ -209,6 +207,8 @@ def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def
     capacity = limit["capacity_configured"] * scale // 1000
     if limit["window"] <= PACED:
         limit["level"] = min(limit["level"], capacity)
+    elif limit["window"] == ACCELERATION:
+        limit["level"] = max(capacity, limit["previous"] * limit["growth_pm"] // 1000) - limit["used"]
     else:
         limit["level"] += capacity - limit["capacity"]
     limit["capacity"] = capacity

@@ -97,7 +97,7 @@ class Room:
         if self.mode == "trunk":
             limiter = self._limiters[row]
             kept = limiter.capacity * round(facts.above * 1000) // 1000
-            return units * limiter.unit + kept <= limiter.left(now_us)
+            return kept == 0 or units * limiter.unit + kept <= limiter.left(now_us)
         return all(
             self._shares[row, other].fits(units, now_us)
             for other, fact in enumerate(self._facts.tiers)
