@@ -22,15 +22,16 @@ from forge1sim.metrics.slo import check_slos
 from forge1sim.metrics.static import Mark, MetricsStatic
 from forge1sim.metrics.summary import summarise
 from forge1sim.workload.build import BuiltWorkload, build_workload
-from policies.bundle import PolicyBundle
 from policies.build import tier_of
+from policies.bundle import PolicyBundle
 from policies.layout import Layout, LimitRow, lay_out, nano_usd
-from policies.log import ACTIVE, ARRIVE, ORDERABLE, STANDBY
+from policies.log import ACTIVE, ORDERABLE, STANDBY
 from policies.schema import Fault
 
 if TYPE_CHECKING:
     from forge1sim.drivers.simpy_driver import Process
-    from forge1sim.scenario.load import LoadedScenario, Slo
+    from forge1sim.scenario.load import LoadedScenario
+    from forge1sim.scenario.schema import Slo
 
 DRIVERS = ("compiled", "simpy")
 DEFAULT_WAIT_TARGET_S = 2.0
@@ -87,7 +88,7 @@ def simulate(
     with ExitStack() as stack:
         take: list[Sink] = [metrics.fold, *sinks]
         if hash_log:
-            take.append(lambda rows: digest.update(rows.view(np.uint8)))
+            take.append(lambda rows: digest.update(rows.view(np.uint8).data))
         if out is not None and keep_log:
             from forge1sim.metrics.store import LogWriter
 

@@ -38,7 +38,7 @@ def plug(policy: Callable[..., int]) -> Any:
     return int(code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name))
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
 def _function_at(typing_context: Any, address: Any) -> Any:
     del typing_context, address
 
@@ -60,7 +60,7 @@ def ask_policy(
     return int(user_policy(request, candidates, deployments, tenant, params, memory, now_us))
 
 
-@overload(ask_policy)
+@overload(ask_policy)  # type: ignore[untyped-decorator]
 def _ask_policy(
     user_policy: Any, request: Any, candidates: Any, deployments: Any, tenant: Any, params: Any, memory: Any, now_us: Any
 ) -> Any:

@@ -8,7 +8,7 @@ from forge1sim.drivers.world import EVENT, OUT_ROWS, OUT_SLACK, World, happen, i
 from forge1sim.workload.table import NEVER_US
 from policies.compile import compiled, inlined
 from policies.order import ARRIVED, event_kind, event_request, tie_key
-from policies.rows import Bytes, Ints, Rows
+from policies.rows import Bytes, Ints, Plugged, Rows
 from policies.state import State, open_state
 
 # why a slice ended
@@ -76,7 +76,7 @@ def _take_over(world: World, heap: Rows, run: Ints) -> None:
 
 
 @inlined
-def _one_event(state: State, world: World, providers: Bytes, heap: Rows, run: Ints, user_policy) -> None:  # type: ignore[no-untyped-def]
+def _one_event(state: State, world: World, providers: Bytes, heap: Rows, run: Ints, user_policy: Plugged) -> None:
     """Let the earlier of next event and next arrival happen."""
     arrival_us = next_arrival_us(world)
     arrival_key = tie_key(ARRIVED, state.pulse[0]["arrived"], 0)
@@ -94,8 +94,8 @@ def _one_event(state: State, world: World, providers: Bytes, heap: Rows, run: In
 
 @compiled
 def run_slice(
-    gateway_block: Bytes, providers: Bytes, world_block: Bytes, heap: Rows, run: Ints, most_events: int, user_policy
-) -> int:  # type: ignore[no-untyped-def]
+    gateway_block: Bytes, providers: Bytes, world_block: Bytes, heap: Rows, run: Ints, most_events: int, user_policy: Plugged
+) -> int:
     """Let at most `most_events` happen; returns why it stopped. Call again to go on."""
     state, world = open_state(gateway_block), open_world(world_block)
     _take_over(world, heap, run)

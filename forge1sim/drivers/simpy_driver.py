@@ -17,6 +17,7 @@ from forge1sim.workload.table import NEVER_US
 from policies.arena import handle
 from policies.compile import compiled
 from policies.order import ARRIVED, event_kind, event_request, tie_key
+from policies.rows import Handle, Plugged
 from policies.state import open_state
 
 Process = Callable[["SimpyRun"], Generator[simpy.Event, Any, Any]]
@@ -29,7 +30,7 @@ _LAST, _NEXT = 3 * (OUT_ROWS - 2), 3 * (OUT_ROWS - 1)    # words at the end of `
 
 
 @compiled
-def let_happen(gateway_at: int, providers_at: int, world_at: int, key: int, row: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def let_happen(gateway_at: Handle, providers_at: Handle, world_at: Handle, key: int, row: int, now_us: int, user_policy: Plugged) -> int:
     """One event that SimPy brought up. Returns the number of new events in `out`, and flags."""
     state, world = open_state(gateway_at), open_world(world_at)
     world.desk[0]["out_count"] = 0
@@ -38,7 +39,7 @@ def let_happen(gateway_at: int, providers_at: int, world_at: int, key: int, row:
 
 
 @compiled
-def let_arrive(gateway_at: int, providers_at: int, world_at: int, before_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def let_arrive(gateway_at: Handle, providers_at: Handle, world_at: Handle, before_us: int, user_policy: Plugged) -> int:
     """The next request arrives, and those after it up to whatever SimPy has to bring up first.
 
     That is an event planned at `before_us`, or one that came of these arrivals themselves.
@@ -127,7 +128,7 @@ class SimpyRun:
         self.env.schedule(_Planned(self._on_arrival, _ARRIVAL_KEY, 0), _ARRIVAL_KEY, time_us - self.env.now)  # type: ignore[arg-type]
 
     def _on_event(self, planned: _Planned) -> None:
-        now_us = self._last_us = self.env.now
+        now_us = self._last_us = int(self.env.now)
         flags = let_happen(*self._handles, planned.key, planned.row, now_us, self._user_policy)
         if flags:
             self._follow_up(flags)

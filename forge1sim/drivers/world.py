@@ -18,7 +18,7 @@ from policies.arena import OpenBlock, allocate, tables_in, tables_of
 from policies.compile import compiled, inlined
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
-from policies.rows import Bytes, Rows
+from policies.rows import Bytes, Handle, Plugged, Rows
 from policies.state import (
     DO_ABORT,
     DO_DISPATCH,
@@ -68,7 +68,7 @@ def open_world(block: Bytes) -> World:
     return World(*tables_in(block, SECTION_TYPES))
 
 
-@overload(open_world)
+@overload(open_world)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
 def _open_world(block: Any) -> Any:
     def implementation(block: Any) -> Any:
         return _open_block(block)
@@ -95,7 +95,7 @@ def _plan(world: World, time_us: int, kind: int, request: int, attempt: int, row
 
 
 @inlined
-def _send(state: State, world: World, providers: Bytes, slot: int, now_us: int) -> None:
+def _send(state: State, world: World, providers: Handle, slot: int, now_us: int) -> None:
     """Hand a dispatched request to its provider and plan the answer."""
     request = state.requests[slot]
     answer = world.flights[slot]
@@ -109,7 +109,7 @@ def _send(state: State, world: World, providers: Bytes, slot: int, now_us: int) 
 
 
 @inlined
-def _answer(state: State, world: World, providers: Bytes, slot: int, request_number: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def _answer(state: State, world: World, providers: Handle, slot: int, request_number: int, now_us: int, user_policy: Plugged) -> None:
     """The provider's answer reaches the gateway, unless the request has ended meanwhile."""
     request = state.requests[slot]
     if request["request"] != request_number or request["status"] != IN_FLIGHT:
@@ -129,8 +129,8 @@ def _answer(state: State, world: World, providers: Bytes, slot: int, request_num
 
 @inlined
 def _hang_up(
-    state: State, world: World, providers: Bytes, slot: int, request_number: int, reason: int, now_us: int, user_policy
-) -> None:  # type: ignore[no-untyped-def]
+    state: State, world: World, providers: Handle, slot: int, request_number: int, reason: int, now_us: int, user_policy: Plugged
+) -> None:
     """The client or a preemption ends a request, wherever it is."""
     request = state.requests[slot]
     input_tokens, cached_tokens, said = 0, 0, 0
@@ -145,7 +145,7 @@ def _hang_up(
 
 
 @inlined
-def _arrive(state: State, world: World, row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def _arrive(state: State, world: World, row: int, now_us: int, user_policy: Plugged) -> None:
     request = world.sheet[row]
     number = state.pulse[0]["arrived"]
     free = state.pulse[0]["free_slot"]
@@ -161,7 +161,7 @@ def _arrive(state: State, world: World, row: int, now_us: int, user_policy) -> N
 
 
 @inlined
-def _carry_out(state: State, world: World, providers: Bytes, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def _carry_out(state: State, world: World, providers: Handle, now_us: int, user_policy: Plugged) -> None:
     """Turn the gateway's effects into calls and planned events."""
     done = 0
     while done < state.pulse[0]["effect_count"]:
@@ -187,8 +187,8 @@ def _carry_out(state: State, world: World, providers: Bytes, now_us: int, user_p
 
 @inlined
 def happen(
-    state: State, world: World, providers: Bytes, kind: int, request_number: int, row: int, now_us: int, user_policy
-) -> None:  # type: ignore[no-untyped-def]
+    state: State, world: World, providers: Handle, kind: int, request_number: int, row: int, now_us: int, user_policy: Plugged
+) -> None:
     """Let one event happen at `now_us`. New events are appended to `world.out`."""
     if kind == ARRIVED:
         _arrive(state, world, row, now_us, user_policy)
