@@ -6,6 +6,7 @@ Forge1Error
  +- WorkloadError     demand that cannot be generated
  |   +- TraceError    a recorded trace that cannot be read
  +- PlanError         capacity that cannot be planned
+ +- TheoryError       a formula asked for what it does not hold for
  +- RunError          a run that cannot start, or whose results cannot be read or written
 """
 
@@ -38,6 +39,10 @@ class TraceError(WorkloadError):
 
 class PlanError(Forge1Error):
     """Offers or demand from which no capacity plan can be made."""
+
+
+class TheoryError(Forge1Error):
+    """Arguments of a queueing formula that no stationary state belongs to."""
 
 
 class RunError(Forge1Error):
