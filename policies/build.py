@@ -317,6 +317,7 @@ def _fill_deployments(state: State, layout: Layout) -> None:
         row["bucket_lo"], row["bucket_hi"] = bucket.limit_lo, bucket.limit_known_hi
         own = layout.limits[account.limit_lo : account.limit_known_hi] + layout.limits[bucket.limit_lo : bucket.limit_known_hi]
         row["surely_fits_tokens"] = _surely_fits_tokens(layout, layout.models[deployment.model], own)
+    state.settings[0]["fits_anywhere_tokens"] = state.deployments["surely_fits_tokens"].min()
 
 
 def _fill_tiers(state: State, bundle: PolicyBundle) -> None:

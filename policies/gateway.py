@@ -38,6 +38,7 @@ from policies.preemption import borrowed_victim
 from policies.queues import fix_tag, is_ahead, show_tag
 from policies.refusals import rest, see_limits
 from policies.routing import backoff_delay_us, performance_pm
+from policies.rows import Plugged
 from policies.state import (
     DO_ABORT,
     DO_RETRY,
@@ -65,8 +66,8 @@ from policies.waiting import (
 def arrive(
     state: State, tenant: int, number: int, wanted: int, service_class: int, complexity_pm: int,
     input_tokens: int, cached_tokens: int, max_output_tokens: int, deadline_us: int, budget_nano_usd: int,
-    now_us: int, user_policy,
-) -> int:  # type: ignore[no-untyped-def]  # fmt: skip
+    now_us: int, user_policy: Plugged,
+) -> int:  # fmt: skip
     """A request comes in. Returns its slot, or NO_SLOT if it has ended already."""
     pulse = state.pulse[0]
     pulse["now_us"] = now_us
@@ -134,9 +135,8 @@ def _within_tenant_limits(state: State, tenant_row: int, input_tokens: int, max_
 
 
 @inlined
-def _settle_in(state: State, slot: int, now_us: int, user_policy) -> bool:  # type: ignore[no-untyped-def]
+def _settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bool:
     """Dispatch, queue or reject a request that looks for a place. False if it has ended."""
-    request = state.requests[slot]
     pulse = state.pulse[0]
     bits = suited_models(state, slot)
     if bits == 0:
@@ -228,8 +228,8 @@ def _is_current(state: State, slot: int, request_number: int, status: int) -> bo
 @inlined
 def complete(
     state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, scale_pm: int,
-    now_us: int, user_policy,
-) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    now_us: int, user_policy: Plugged,
+) -> None:  # fmt: skip
     """The provider answered: the request is served and ends."""
     state.pulse[0]["now_us"] = now_us
     request = state.requests[slot]
@@ -250,7 +250,7 @@ def complete(
 
 
 @inlined
-def _after_answer(state: State, deployment_row: int, scale_pm: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def _after_answer(state: State, deployment_row: int, scale_pm: int, now_us: int, user_policy: Plugged) -> None:
     """What every answer brings: limits seen, room for others, a drained account at rest."""
     deployment = state.deployments[deployment_row]
     account_row = deployment["account"]
@@ -262,8 +262,8 @@ def _after_answer(state: State, deployment_row: int, scale_pm: int, now_us: int,
 @inlined
 def refuse(
     state: State, slot: int, refusal: int, limit_row: int, retry_after_us: int, scale_pm: int,
-    input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int, user_policy,
-) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int, user_policy: Plugged,
+) -> None:  # fmt: skip
     """The provider refused or failed an attempt: settle, let rest what it concerns, try again or end."""
     pulse = state.pulse[0]
     pulse["now_us"] = now_us
@@ -303,7 +303,7 @@ def _back_off(state: State, slot: int, now_us: int) -> None:
 
 
 @inlined
-def retry(state: State, slot: int, request_number: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def retry(state: State, slot: int, request_number: int, now_us: int, user_policy: Plugged) -> None:
     """The backoff of a request is over: it looks for a place again."""
     if _is_current(state, slot, request_number, RESTING):
         state.pulse[0]["now_us"] = now_us
@@ -334,8 +334,8 @@ def _leave(state: State, slot: int, waiting: bool, kind: int, reason: int, now_u
 @inlined
 def cancel(
     state: State, slot: int, request_number: int, input_tokens: int, cached_tokens: int, output_tokens: int,
-    reason: int, now_us: int, user_policy,
-) -> None:  # type: ignore[no-untyped-def]  # fmt: skip
+    reason: int, now_us: int, user_policy: Plugged,
+) -> None:  # fmt: skip
     """The client is gone, or the request is taken back (PREEMPTED): it ends and is billed what was used."""
     state.pulse[0]["now_us"] = now_us
     if _is_current(state, slot, request_number, IN_FLIGHT):
@@ -357,7 +357,7 @@ def cancel(
 
 
 @inlined
-def wake(state: State, deployment_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def wake(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     """A deployment's timer rings: who is first in line may fit now."""
     deployment = state.deployments[deployment_row]
     if deployment["wake_us"] == now_us:

@@ -29,7 +29,7 @@ from policies.log import (
 from policies.notes import ask, note_request
 from policies.plug import ask_policy
 from policies.queues import is_ahead
-from policies.rows import Row
+from policies.rows import Plugged, Row
 from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, State
 
 MOST_OFFERS_PER_EVENT = 16
@@ -144,7 +144,7 @@ def goes_before(state: State, one: int, other: int, deployment: Row, now_us: int
 
 
 @inlined
-def _never_fits(state: State, slot: int, deployment: Row) -> int:
+def never_fits(state: State, slot: int, deployment: Row) -> int:
     """Row of a limit that keeps this request from this deployment for ever; -1 if there is none."""
     request = state.requests[slot]
     if request["most_tokens"] <= deployment["surely_fits_tokens"]:
@@ -165,7 +165,6 @@ def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
         return NO_SLOT
     deployment = state.deployments[deployment_row]
     width, tiers = state.deployments.size, state.tiers.size
-    large = deployment["surely_fits_tokens"]
     for tier in range(tiers):
         state.tiers[tier]["champion"] = NO_SLOT
     rivals = 0
@@ -174,8 +173,6 @@ def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
         if state.eligible[segment_row * width + deployment_row] == 0:
             continue
         head = state.segments[segment_row]["head"]
-        if state.requests[head]["most_tokens"] > large and _never_fits(state, head, deployment) >= 0:
-            continue
         tier = state.tiers[state.requests[head]["tier"]]
         if tier["champion"] == NO_SLOT:
             tier["champion"] = head
@@ -214,7 +211,7 @@ def offer_terms(deployment: Row, expected_nano_usd: int, performance: int) -> No
 
 
 @inlined
-def pick(state: State, slot: int, count: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def pick(state: State, slot: int, count: int, now_us: int, user_policy: Plugged) -> int:
     """Let the routing policy choose among the first `count` candidates."""
     request = state.requests[slot]
     settings = state.settings[0]
@@ -258,7 +255,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
         if state.open[access + row] == 0 or (deployment["shared"] == 0) != dedicated:
             continue
         # Checked first: who waited for a rest to end only to be too large would wait for nothing.
-        too_small = _never_fits(state, slot, deployment)
+        too_small = never_fits(state, slot, deployment)
         if too_small >= 0:
             if pulse["why"] in UNSUITED:
                 pulse["why"], pulse["why_limit"] = TOO_LARGE, too_small
@@ -302,7 +299,7 @@ def _without_last_failure(state: State, slot: int, count: int) -> int:
 
 
 @inlined
-def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy: Plugged) -> int:
     """Place the request with this model: dedicated deployments first, then shared ones."""
     for shared in range(0 if state.models[model_row]["dedicated"] else 1, 2):
         count = _gather(state, slot, model_row, shared == 0, 0, now_us)
@@ -342,7 +339,7 @@ def chain_of(state: State, wanted: int) -> tuple[int, int]:
 
 
 @inlined
-def find_place(state: State, slot: int, bits: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def find_place(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
     """The deployment that takes this request now, or NOWHERE with the reason in `pulse.why`."""
     request = state.requests[slot]
     settings = state.settings[0]
@@ -363,7 +360,7 @@ def find_place(state: State, slot: int, bits: int, now_us: int, user_policy) -> 
 
 
 @inlined
-def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
     for shared in range(2):
         count = 0
         for row in range(state.models.size):
@@ -379,7 +376,7 @@ def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy) -> 
 
 
 @inlined
-def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy) -> int:  # type: ignore[no-untyped-def]
+def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
     """Model by model, the best score first; the next best where the best has no room."""
     request = state.requests[slot]
     settings = state.settings[0]

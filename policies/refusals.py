@@ -16,7 +16,7 @@ siblings of a bucket that refuses only spreads the pressure.
 """
 
 from policies.compile import inlined
-from policies.limits import rescale
+from policies.limits import DAY, FIXED, rescale
 from policies.log import (
     ACCELERATION,
     ACTIVE,
@@ -91,6 +91,16 @@ def _lose_key(state: State, account_row: int, key: int, now_us: int) -> None:
 
 
 @inlined
+def _quota_rest_us(state: State, limit_row: int, now_us: int) -> int:
+    """Until the window of a spent quota ends; an hour where it is not known which quota that is."""
+    if limit_row >= 0:
+        limit = state.limits[limit_row]
+        if limit["window"] == FIXED or limit["window"] == DAY:
+            return int(limit["window_us"] - (now_us - limit["offset_us"]) % limit["window_us"])
+    return UNKNOWN_QUOTA_REST_US
+
+
+@inlined
 def rest(
     state: State, deployment_row: int, refusal: int, limit_row: int, retry_after_us: int, attempt: int, key: int, now_us: int
 ) -> None:
@@ -103,7 +113,7 @@ def rest(
     elif refusal == ACCELERATION:
         _cool_limited(state, deployment_row, limit_row, now_us + max(retry_after_us, settings["acceleration_us"]), refusal)
     elif refusal == DAILY_QUOTA:
-        wait_us = retry_after_us if retry_after_us > 0 else UNKNOWN_QUOTA_REST_US
+        wait_us = retry_after_us if retry_after_us > 0 else _quota_rest_us(state, limit_row, now_us)
         _cool_limited(state, deployment_row, limit_row, now_us + wait_us, refusal)
     elif refusal == MONEY:
         account = state.accounts[deployment["account"]]

@@ -30,7 +30,7 @@ SETTINGS = np.dtype(
             "acceleration_us", "money_us",
             "reservation", "routing", "model_choice", "output_prediction_pm",
             "scaling", "period_us", "hold_periods", "scaling_cooldown_us", "min_accounts", "max_accounts",
-            "dedicated_overflow",
+            "dedicated_overflow", "fits_anywhere_tokens",
         )
     ]
     + [("add_above", "<f8"), ("retire_below", "<f8"), ("horizon_s", "<f8")]
@@ -103,7 +103,7 @@ TIER = np.dtype(
 SEGMENT = np.dtype(
     [
         ("head", "<i8"), ("count", "<i8"), ("models", "<i8"), ("access", "<i8"), ("place", "<i8"),
-        ("tier", "<i8"), ("used", "<i8"), ("wanted", "<i8"),
+        ("tier", "<i8"), ("used", "<i8"), ("wanted", "<i8"), ("misfits", "<i8"), ("places", "<i8"),
     ]
 )  # fmt: skip
 

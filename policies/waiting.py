@@ -14,41 +14,64 @@ from policies.placing import (
     expected_price,
     first_in_line,
     most_output,
+    never_fits,
     offer_terms,
     pick,
     resting_until_us,
+    suited_models,
     unsuited,
     worst_price,
 )
 from policies.queues import advance, push, remove
 from policies.routing import performance_pm
+from policies.rows import Plugged
 from policies.state import DO_EXPIRE, DO_WAKE, FREE, NEVER_US, NO_SLOT, NOWHERE, WAITING, State
+
+_MISFITS = 36_028_797_018_963_913       # 2**55 - 55, a prime
+
+
+@inlined
+def _misfits(state: State, slot: int, bits: int) -> int:
+    """A number for the set of deployments that are too small for this request whatever happens; 0 for none."""
+    if state.requests[slot]["most_tokens"] <= state.settings[0]["fits_anywhere_tokens"]:
+        return 0
+    number = 0
+    for row in range(state.deployments.size):
+        deployment = state.deployments[row]
+        if bits >> deployment["model"] & 1 and never_fits(state, slot, deployment) >= 0:
+            number = (number * 31 + row + 1) % _MISFITS
+    return number
 
 
 @inlined
 def find_segment(state: State, slot: int, bits: int) -> int:
-    """The segment of requests with the same access, wanted model and suited models; made if new. -1: no row left.
+    """The segment of requests that the same deployments may serve; made if new. -1: no row left.
 
-    Open addressing by a hash of the three. Rows are never given back: their number is bounded
-    by the kinds of request there are.
+    They have access, wanted model, suited models and misfits in common. Open addressing by a hash
+    of the four. Rows are never given back: their number is bounded by the kinds of request there are.
     """
     request = state.requests[slot]
     access = state.tenants[request["tenant"]]["access"]
     size = state.segments.size
-    place = (access * 1_000_003 + (request["wanted"] + 1) * 8_191 + bits % 2_147_483_647) % size
+    misfits = _misfits(state, slot, bits)
+    place = (access * 1_000_003 + (request["wanted"] + 1) * 8_191 + bits % 2_147_483_647 + misfits) % size
     for _ in range(size):
         segment = state.segments[place]
         if segment["used"] == 0:
             segment["used"] = 1
             segment["access"], segment["wanted"], segment["models"] = access, request["wanted"], bits
+            segment["misfits"] = misfits
             segment["tier"] = request["tier"]
             segment["head"], segment["count"] = NO_SLOT, 0
             width = state.deployments.size
             for row in range(width):
-                suited = bits >> state.deployments[row]["model"] & 1
-                state.eligible[place * width + row] = suited * state.open[access * width + row]
+                suited = bits >> state.deployments[row]["model"] & 1 and never_fits(state, slot, state.deployments[row]) < 0
+                eligible = suited and state.open[access * width + row] > 0
+                state.eligible[place * width + row] = eligible
+                segment["places"] += eligible
             return int(place)
-        if segment["access"] == access and segment["wanted"] == request["wanted"] and segment["models"] == bits:
+        same = segment["access"] == access and segment["wanted"] == request["wanted"] and segment["models"] == bits
+        if same and segment["misfits"] == misfits:
             return int(place)
         place = (place + 1) % size
     return -1
@@ -104,7 +127,23 @@ def end_unserved(state: State, slot: int, kind: int, reason: int, limit: int) ->
 
 
 @inlined
-def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def _suit_again(state: State, slot: int, now_us: int) -> None:
+    """The tenant's budget no longer covers a model: wait for the others, or end where none is left."""
+    before = state.requests[slot]["segment"]
+    stop_waiting(state, slot)
+    bits = suited_models(state, slot)
+    segment_row = find_segment(state, slot, bits) if bits != 0 else -1
+    if segment_row < 0 or state.segments[segment_row]["places"] == 0:
+        end_unserved(state, slot, REJECT, TENANT_BUDGET, -1)
+    else:
+        begin_waiting(state, slot, segment_row, TENANT_BUDGET, -1)
+        if state.segments[segment_row]["head"] == slot:
+            arm_segment(state, segment_row, now_us)
+    arm_segment(state, before, now_us)
+
+
+@inlined
+def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     """Serve who is first in line on a deployment while it has room, then set its timer."""
     deployment = state.deployments[deployment_row]
     model = state.models[deployment["model"]]
@@ -121,9 +160,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None: 
         request = state.requests[slot]
         segment_row = request["segment"]
         if unsuited(state, slot, deployment["model"]) == TENANT_BUDGET:
-            stop_waiting(state, slot)
-            end_unserved(state, slot, REJECT, TENANT_BUDGET, -1)
-            arm_segment(state, segment_row, now_us)
+            _suit_again(state, slot, now_us)
             continue
         output = most_output(request, model)
         worst = worst_price(model, request["input_tokens"], output)
@@ -145,7 +182,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy) -> None: 
 
 
 @inlined
-def offer_account(state: State, account_row: int, bucket_row: int, now_us: int, user_policy) -> None:  # type: ignore[no-untyped-def]
+def offer_account(state: State, account_row: int, bucket_row: int, now_us: int, user_policy: Plugged) -> None:
     """Offer room that came free to all deployments it may help.
 
     Those of the bucket (-1: of every bucket), or of the whole account where it has limits of its own.

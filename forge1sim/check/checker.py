@@ -15,7 +15,7 @@ from forge1sim.check.choice import Choice, quality_pm
 from forge1sim.check.endings import Endings
 from forge1sim.check.facts import Facts, micro
 from forge1sim.check.limiters import Limiter, limiter_of
-from forge1sim.check.lines import Lines
+from forge1sim.check.lines import Group, Lines
 from forge1sim.check.moments import Moments
 from forge1sim.check.money import Ledger, cost_nano, most_output, worst_nano
 from forge1sim.check.report import EnoughFindings, Notebook, Report
@@ -280,14 +280,17 @@ class Checker:
         self._must_follow = case
 
     def _queue(self, case: Case, code: int, row: int, limit: int, values: Values) -> None:
-        del code, row, limit
-        if not self.be(case, log.QUEUE, NEW, RESTING):
+        del row, limit
+        moves = case.state == WAITING and code == log.TENANT_BUDGET
+        if not self.be(case, log.QUEUE, NEW, RESTING, *((WAITING,) if moves else ())):
             return
         notes, queue = self.notes, self.facts.bundle.queue
+        suited = self.choice.suited(case)
+        if moves:
+            self._change_line(case, suited)
         self.settled_in(case, log.QUEUE)
         if self.lines.waiting >= queue.max_waiting or self.lines.waiting_of[case.tenant] >= queue.max_waiting_per_tenant:
             notes.add("queue_bound", f"request {case.number} waits beside {self.lines.waiting} others, more than the bounds allow")
-        suited = self.choice.suited(case)
         if not self.choice.could_ever_go(case, suited):
             notes.add("hopeless", f"request {case.number} waits although no deployment open to it could ever take it")
         if not queue.enabled and self.facts.bundle.reservation.mode != "preempt":
@@ -296,6 +299,13 @@ class Checker:
         notes.expect("fields", "waiting in all", values[1], self.lines.waiting)
         case.state = WAITING
         self._asks_back = case
+
+    def _change_line(self, case: Case, suited: frozenset[int]) -> None:
+        """A request that waits goes on waiting for fewer models: its tenant's budget covers some no longer."""
+        assert isinstance(case.group, Group)
+        if case.group.suited <= suited:
+            self.notes.add("queue", f"request {case.number} changes its line although its tenant's budget covers what it waits for")
+        self.lines.remove(case, served=False)
 
     def asked_back(self) -> Case | None:
         """The request that has just begun to wait, in whose favour another may be preempted."""

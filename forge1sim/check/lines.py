@@ -18,10 +18,10 @@ from forge1sim.check.room import Room
 class Group:
     """Requests that the same deployments may serve, first in line first."""
 
-    __slots__ = ("_heap", "members", "open", "tier")
+    __slots__ = ("_heap", "members", "open", "suited", "tier")
 
-    def __init__(self, tier: int, deployments: frozenset[int]) -> None:
-        self.tier, self.open = tier, deployments
+    def __init__(self, tier: int, suited: frozenset[int], deployments: frozenset[int]) -> None:
+        self.tier, self.suited, self.open = tier, suited, deployments
         self.members: dict[int, Case] = {}
         self._heap: list[tuple[int, int]] = []
 
@@ -79,7 +79,7 @@ class Lines:
         group = self._groups.get(key)
         if group is None:
             places = frozenset(row for row in self._facts.open[case.access] if self._facts.deployments[row].model in suited)
-            group = self._groups[key] = Group(case.tier, places)
+            group = self._groups[key] = Group(case.tier, suited, places)
         group.push(case, (self.tag(case), case.number))
         case.group = group
         self.waiting += 1
