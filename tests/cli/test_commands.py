@@ -18,6 +18,12 @@ def _invoke(*arguments):
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
+def _commands(name):
+    """The command of this name, or those of its group."""
+    command = cli.CommandGroup(name="forge1sim").get_command(None, name)
+    return list(getattr(command, "commands", {"": command}).values())
+
+
 def test_help_lists_every_command():
     result = _invoke("--help")
     assert result.exit_code == 0
@@ -31,16 +37,16 @@ def test_every_command_is_documented_with_every_option(name, root):
     text = (root / "docs/cli.md").read_text()
     assert f"## {name}" in text
     section = text.split(f"## {name}\n")[1].split("\n## ")[0]
-    command = cli.CommandGroup(name="forge1sim").get_command(None, name)
-    for parameter in command.params:
-        written = max(parameter.opts, key=len) if parameter.opts[0].startswith("-") else str(parameter.metavar)
-        assert written in section, f"docs/cli.md, {name}: {written}"
+    for command in _commands(name):
+        for parameter in command.params:
+            written = max(parameter.opts, key=len) if parameter.opts[0].startswith("-") else str(parameter.metavar)
+            assert written in section, f"docs/cli.md, {name}: {written}"
 
 
 @pytest.mark.parametrize("name", list(cli.OWN_COMMANDS))
 def test_every_command_has_json(name):
-    command = cli.CommandGroup(name="forge1sim").get_command(None, name)
-    assert any("--json" in parameter.opts for parameter in command.params)
+    for command in _commands(name):
+        assert any("--json" in parameter.opts for parameter in command.params)
 
 
 def test_validate_says_what_a_scenario_describes(tmp_path):

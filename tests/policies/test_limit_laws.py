@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from policies import limits
 from policies.compile import JIT_DISABLED, compiled
-from policies.limits import ACCELERATION, BUCKET_UNIT, DAY, FIXED, IN_FLIGHT, LIMIT, LOG_ENTRY, PACED, SLIDING, TOKEN_BUCKET
+from policies.limits import (
+    ACCELERATION,
+    BUCKET_UNIT,
+    DAY,
+    FIXED,
+    IN_FLIGHT,
+    LIMIT,
+    LOG_ENTRY,
+    PACED,
+    SLIDING,
+    TOKEN_BUCKET,
+)
 from policies.plain import plain
 
 START_US = 1_793_577_600_000_000

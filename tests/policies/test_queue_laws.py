@@ -10,15 +10,15 @@ from policies.plain import plain
 from policies.state import NO_SLOT
 from tests.policies.small_state import small_state
 
-push, remove, give_tag, advance = (plain(f) for f in (queues.push, queues.remove, queues.give_tag, queues.advance))
+push, remove, fix_tag, advance = (plain(f) for f in (queues.push, queues.remove, queues.fix_tag, queues.advance))
 moves = st.lists(st.one_of(st.tuples(st.just("in"), st.integers(0, 9)), st.tuples(st.just("out"), st.integers(0, 63))), max_size=80)
 
 
 def enter(state, slot, number, *, tenant=0, tag=-1, tokens=100):
     request = state.requests[slot]
     request["request"], request["tenant"], request["tier"] = number, tenant, state.tenants[tenant]["tier"]
-    request["tag"], request["input_tokens"], request["max_output_tokens"] = tag, tokens, 0
-    give_tag(state, slot)
+    request["tag"], request["tagged"], request["input_tokens"], request["max_output_tokens"] = tag, tag >= 0, tokens, 0
+    fix_tag(state, slot)
     push(state, 0, slot)
 
 

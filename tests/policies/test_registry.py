@@ -14,44 +14,45 @@ from policies.errors import PolicyError
 from policies.registry import CHECKS, examine_routing_policy, load_routing_policy
 
 HEAD = "def choose(request, candidates, deployments, tenant, params, memory, now_us):\n"
+END = "    return candidates[0]\n"
 BROKEN = {
-    "another signature": ("signature", 1, "takes (request, candidates)", "def choose(request, candidates):\n    return candidates[0]\n"),
-    "a default": ("signature", 1, "must take exactly", HEAD.replace("now_us", "now_us=0") + "    return candidates[0]\n"),
-    "keyword arguments": ("signature", 1, "must take exactly", HEAD.replace("now_us", "now_us, **more") + "    return candidates[0]\n"),
-    "the clock": ("imports", 1, "imports time", "import time\n" + HEAD + "    return candidates[0]\n"),
+    "another signature": ("signature", 1, "takes (request, candidates)", "def choose(request, candidates):\n" + END),
+    "a default": ("signature", 1, "must take exactly", HEAD.replace("now_us", "now_us=0") + END),
+    "keyword arguments": ("signature", 1, "must take exactly", HEAD.replace("now_us", "now_us, **more") + END),
+    "the clock": ("imports", 1, "imports time", "import time\n" + HEAD + END),
     "chance": ("imports", 3, "np.random", "import numpy as np\n" + HEAD + "    return candidates[np.random.randint(candidates.size)]\n"),
-    "chance by import": ("imports", 1, "numpy.random", "from numpy import random\n" + HEAD + "    return candidates[0]\n"),
-    "a neighbour": ("imports", 1, "imports .other", "from .other import best\n" + HEAD + "    return candidates[0]\n"),
-    "the system through us": ("imports", 1, "policies.compile.os", "from policies.compile import os\n" + HEAD + "    return candidates[0]\n"),
-    "a file": ("imports", 2, "calls open", HEAD + "    open('x')\n    return candidates[0]\n"),
-    "exec": ("imports", 2, "calls exec", HEAD + "    exec('x = 1')\n    return candidates[0]\n"),
-    "import by call": ("imports", 2, "calls __import__", HEAD + "    __import__('os')\n    return candidates[0]\n"),
-    "global": ("state", 3, "`memory`", "LAST = 0\n" + HEAD + "    global LAST\n    LAST = 1\n    return candidates[0]\n"),
+    "chance by import": ("imports", 1, "numpy.random", "from numpy import random\n" + HEAD + END),
+    "a neighbour": ("imports", 1, "imports .other", "from .other import best\n" + HEAD + END),
+    "the system through us": ("imports", 1, "policies.compile.os", "from policies.compile import os\n" + HEAD + END),
+    "a file": ("imports", 2, "calls open", HEAD + "    open('x')\n" + END),
+    "exec": ("imports", 2, "calls exec", HEAD + "    exec('x = 1')\n" + END),
+    "import by call": ("imports", 2, "calls __import__", HEAD + "    __import__('os')\n" + END),
+    "global": ("state", 3, "`memory`", "LAST = 0\n" + HEAD + "    global LAST\n    LAST = 1\n" + END),
     "a table of the module": (
-        "state", 4, "writes to SEEN[0]", "import numpy as np\nSEEN = np.zeros(3)\n" + HEAD + "    SEEN[0] += 1\n    return candidates[0]\n",
+        "state", 4, "writes to SEEN[0]", "import numpy as np\nSEEN = np.zeros(3)\n" + HEAD + "    SEEN[0] += 1\n" + END,
     ),
-    "a write": ("pure", 2, "`deployments`, field 'weight'", HEAD + "    deployments[0]['weight'] = 1.0\n    return candidates[0]\n"),
+    "a write": ("pure", 2, "`deployments`, field 'weight'", HEAD + "    deployments[0]['weight'] = 1.0\n" + END),
     "a write through a row": (
-        "pure", 3, "`deployments`, field 'in_flight'", HEAD + "    first = deployments[0]\n    first['in_flight'] += 1\n    return candidates[0]\n",
+        "pure", 3, "`deployments`, field 'in_flight'", HEAD + "    first = deployments[0]\n    first['in_flight'] += 1\n" + END,
     ),
-    "a write through a loop": ("pure", 3, "`deployments`", HEAD + "    for one in deployments:\n        one['model'] = 0\n    return candidates[0]\n"),
+    "a write through a loop": ("pure", 3, "`deployments`", HEAD + "    for one in deployments:\n        one['model'] = 0\n" + END),
     "a write that samples never reach": (
-        "pure", 3, "`tenant`, field 'tag'", HEAD + "    if params[15] == 12345.0:\n        tenant['tag'] = 1\n    return candidates[0]\n",
+        "pure", 3, "`tenant`, field 'tag'", HEAD + "    if params[15] == 12345.0:\n        tenant['tag'] = 1\n" + END,
     ),
     "a write in a helper": (
         "pure", 6, "`deployments`, field 'failures'",
         "from policies.compile import compiled\n@compiled\ndef spoil(row):\n    x = 1\n    x += 1\n    row['failures'] += 1\n    return x\n"
-        + HEAD + "    spoil(deployments[candidates[0]])\n    return candidates[0]\n",
+        + HEAD + "    spoil(deployments[candidates[0]])\n" + END,
     ),
     "no row": ("answers", 1, "returned", HEAD + "    return deployments.size\n"),
     "a share": ("answers", 1, "float", HEAD + "    return 0.5\n"),
     "out of range": ("answers", 2, "IndexError", HEAD + "    return candidates[candidates.size]\n"),
-    "no end": ("answers", 3, "must come to an end", HEAD + "    x = 1\n    while x > 0: x += 1\n    return candidates[0]\n"),
+    "no end": ("answers", 3, "must come to an end", HEAD + "    x = 1\n    while x > 0: x += 1\n" + END),
     "no such file": ("source", 0, "cannot be read", None),
-    "another name": ("source", 0, "functions there: other", HEAD.replace("choose", "other") + "    return candidates[0]\n"),
+    "another name": ("source", 0, "functions there: other", HEAD.replace("choose", "other") + END),
     "no Python": ("source", 2, "cannot be read as Python", HEAD + "    return (candidates[0]\n"),
     "no text": ("source", 0, "cannot be read as Python", "\0"),
-    "fails when imported": ("compiles", 1, "ZeroDivisionError", "X = 1 / 0\n" + HEAD + "    return candidates[0]\n"),
+    "fails when imported": ("compiles", 1, "ZeroDivisionError", "X = 1 / 0\n" + HEAD + END),
 }  # fmt: skip
 NOT_COMPILABLE = {
     "an unknown field": (2, "there is no field 'speed'", HEAD + "    return deployments[0]['speed']\n"),
@@ -96,7 +97,8 @@ def test_what_does_not_compile_is_told_in_a_line(tmp_path, case):
 
 
 def test_a_good_policy_answers_and_holds_every_check(tmp_path):
-    text = "from policies.compile import inlined\n@inlined\ndef first(rows):\n    return rows[0]\n" + HEAD + "    return first(candidates)\n"
+    helper = "from policies.compile import inlined\n@inlined\ndef first(rows):\n    return rows[0]\n"
+    text = helper + HEAD + "    return first(candidates)\n"
     path = _written(tmp_path, text)
     examination = examine_routing_policy(path, "choose")
     assert [check.name for check in examination.checks] == list(CHECKS)
@@ -118,7 +120,7 @@ def test_a_round_robin_of_ones_own_may_remember(tmp_path):
 @pytest.mark.skipif(JIT_DISABLED, reason="compares compiled with plain")
 def test_a_policy_that_does_other_things_compiled_is_refused(tmp_path):
     # NumPy sums in pairs, compiled code one by one: the last digit differs.
-    text = "import numpy as np\n" + HEAD + "    memory[5] = np.sum(deployments['free_ratio'])\n    return candidates[0]\n"
+    text = "import numpy as np\n" + HEAD + "    memory[5] = np.sum(deployments['free_ratio'])\n" + END
     with pytest.raises(PolicyError, match=r"leaves memory\[5\] at .* as plain Python and .* compiled"):
         load_routing_policy(_written(tmp_path, text), "choose")
 
@@ -163,7 +165,7 @@ def test_without_compiler_the_same_policies_are_taken_and_refused(tmp_path, root
 
 @pytest.mark.skipif(JIT_DISABLED, reason="nothing is kept uncompiled")
 def test_code_is_kept_until_the_file_changes(tmp_path, root):
-    path = _written(tmp_path, HEAD + "    return candidates[0]\n")
+    path = _written(tmp_path, HEAD + END)
     assert _ask_in_new_process(path, tmp_path / "cache", root) == ["0", "0"]
     assert _ask_in_new_process(path, tmp_path / "cache", root) == ["0", "1"]
     path.write_text(HEAD + "    return candidates[min(1, candidates.size - 1)]\n")

@@ -1,5 +1,7 @@
 """Laws of scaling: bounds, cooldown, hysteresis, and foresight that is never later."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,7 +58,7 @@ def test_one_account_at_a_time_and_within_the_bounds(spec, utilization):
 @given(spec=settings_of, utilization=use)
 def test_changes_are_a_cooldown_apart(spec, utilization):
     ticks = [tick for tick, step, _ in play(spec, utilization) if step]
-    assert all((later - tick) * 60 >= spec.cooldown_s for tick, later in zip(ticks, ticks[1:], strict=False))
+    assert all((later - tick) * 60 >= spec.cooldown_s for tick, later in pairwise(ticks))
 
 
 @given(spec=settings_of, utilization=use)
