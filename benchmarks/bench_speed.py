@@ -1,0 +1,51 @@
+"""Requests per second of both clocks on the scenario with every rule active, and against a bare SimPy loop."""
+
+import simpy
+
+from benchmarks.common import BIG, cpu_s, load, requests_per_cpu_s
+from forge1sim.run import simulate
+
+RESULTS = (
+    "compiled_requests_per_cpu_s", "compiled_requests_per_cpu_s_log_on", "compiled_over_simpy",
+    "simpy_requests_per_cpu_s", "simpy_requests_per_bare_event", "bare_simpy_events_per_cpu_s",
+    "big_queued_ratio", "big_retried_ratio", "big_peak_utilization",
+)  # fmt: skip
+_BARE_EVENTS = 1_000_000
+
+
+def _bare_loop() -> None:
+    env = simpy.Environment()
+
+    def ticks() -> "simpy.events.ProcessGenerator":
+        for _ in range(_BARE_EVENTS):
+            yield env.timeout(1)
+
+    env.process(ticks())
+    env.run()
+
+
+def run() -> dict[str, float]:
+    """All in one run, on one core, compilation excluded."""
+    loaded = load(BIG)
+    off = requests_per_cpu_s(loaded, "compiled", log=False)
+    on = requests_per_cpu_s(loaded, "compiled", log=True)
+    simpy_rate = requests_per_cpu_s(loaded, "simpy", runs=2, log=False)
+    bare = max(_BARE_EVENTS / cpu_s(_bare_loop)[1] for _ in range(3))
+    summary = simulate(loaded).summary
+    arrived = summary["requests"]["arrived"]
+    total = summary["all_tiers"] if "all_tiers" in summary else _sum_of_tiers(summary)
+    return {
+        "compiled_requests_per_cpu_s": off,
+        "compiled_requests_per_cpu_s_log_on": on,
+        "compiled_over_simpy": off / simpy_rate,
+        "simpy_requests_per_cpu_s": simpy_rate,
+        "simpy_requests_per_bare_event": simpy_rate / bare,
+        "bare_simpy_events_per_cpu_s": bare,
+        "big_queued_ratio": total["queued"] / arrived,
+        "big_retried_ratio": total["retries"] / arrived,
+        "big_peak_utilization": max(value for value in summary["peak_utilization"].values() if value is not None),
+    }
+
+
+def _sum_of_tiers(summary: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
+    return {name: sum(tier[name] for tier in summary["tiers"].values()) for name in ("queued", "retries")}
