@@ -38,7 +38,10 @@ DEFAULT_WAIT_TARGET_S = 2.0
 OnProgress = Callable[[float, int, int], None]
 Sink = Callable[[NDArray[np.void]], None]
 _ACCOUNT_STATES = {"active": ACTIVE, "standby": STANDBY, "orderable": ORDERABLE}
-_PER_MINUTE = {"rpm": 0, "tpm": 1, "itpm": 2, "otpm": 3, "concurrency": 4}
+_RATES = ("rpm", "tpm", "itpm", "otpm")
+# Which use (`metrics.columns.DIMENSIONS`) a limit is compared with: what it charges, not what it is called.
+_USE_OF_CHARGE = {"requests": 0, "max_tokens": 1, "total": 1, "input": 2, "uncached_input": 2, "output": 3}
+_IN_FLIGHT_USE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,8 +238,8 @@ def static_of(layout: Layout, bundle: PolicyBundle, loaded: "LoadedScenario") ->
 def _group_limits(layout: Layout) -> NDArray[np.float64]:
     limits = np.full((len(layout.buckets) + len(layout.accounts), 5), np.inf)
     for limit in layout.limits:
-        column = _PER_MINUTE.get(limit.dimension)
-        if column is not None:
+        column = _IN_FLIGHT_USE if limit.dimension == "concurrency" else _USE_OF_CHARGE.get(limit.charge)
+        if column is not None and limit.dimension in (*_RATES, "concurrency"):
             row = limit.bucket if limit.bucket >= 0 else len(layout.buckets) + limit.account
             limits[row, column] = min(limits[row, column], _per_minute(limit))
     return limits
