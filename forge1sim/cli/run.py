@@ -30,6 +30,17 @@ if TYPE_CHECKING:
     from forge1sim.scenario.load import LoadedScenario
 
 SLO_MISSED = 1
+# What people read first; `--json` and the report have every figure.
+_COLUMNS = {
+    "tiers": (
+        "tenants", "arrived", "served", "rejected", "expired", "cancelled", "wait_p50_s", "wait_p95_s", "latency_p95_s",
+        "quality_mean", "cost_usd", "satisfaction",
+    ),
+    "accounts": (
+        "provider", "attempts", "served", "rate_limited", "wait_p95_s", "mean_busiest_minute_utilization",
+        "peak_utilization", "cost_usd",
+    ),
+}  # fmt: skip
 Progress = Callable[[float, int, int], None]
 """Called with the share done (0 to 1), the simulated time in microseconds, and the requests so far."""
 
@@ -39,6 +50,9 @@ class Driver(StrEnum):
 
     SIMPY = "simpy"
     COMPILED = "compiled"
+
+
+_LARGEST_FUNCTION = {Driver.COMPILED: "run_slice", Driver.SIMPY: "let_happen"}
 
 
 def run(
@@ -64,7 +78,7 @@ def run(
     if out is not None:
         check_free(out, force=force)
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
-    _say_if_cold(quiet)
+    _say_if_cold(driver, quiet)
     if explain is not None:
         _explain(loaded, driver, explain, as_json)
         return
@@ -100,11 +114,11 @@ def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_l
     return {**identity, **result.summary, "slos": list(result.slos)}
 
 
-def _say_if_cold(quiet: bool) -> None:
+def _say_if_cold(driver: Driver, quiet: bool) -> None:
     """Say what the first run waits for: tens of seconds of compilation."""
     from policies.compile import is_warm  # noqa: PLC0415
 
-    if not is_warm():
+    if not is_warm(_LARGEST_FUNCTION[driver]):
         hint("Compiling the policies for this machine; this happens once and takes up to a minute.", quiet=quiet)
 
 
@@ -140,7 +154,7 @@ def _progress(name: str, quiet: bool) -> Iterator[Progress]:
 
 def _print_summary(summary: dict[str, Any], no_color: bool) -> None:
     print_table(("requests", "count"), summary["requests"].items(), no_color=no_color)
-    for part in ("tiers", "deployments", "accounts"):
+    for part in _COLUMNS:
         _print_part(part, summary[part], no_color)
     if summary["slos"]:
         columns = ("name", "tier", "metric", "value", "at_least", "at_most", "met")
@@ -151,13 +165,11 @@ def _print_summary(summary: dict[str, Any], no_color: bool) -> None:
 
 
 def _print_part(part: str, entries: dict[str, dict[str, Any]], no_color: bool) -> None:
-    """A table of plain figures by name; nested ones are for `--json`."""
-    rows = list(entries.items())
-    if not rows:
-        return
-    columns = [column for column, value in rows[0][1].items() if not isinstance(value, dict | list)]
-    lines = [[name, *(figures.get(column) for column in columns)] for name, figures in rows]
-    print_table((part, *columns), lines, no_color=no_color)
+    """The main figures of each tier or account."""
+    if entries:
+        columns = [column for column in _COLUMNS[part] if any(column in figures for figures in entries.values())]
+        lines = [[name, *(figures.get(column) for column in columns)] for name, figures in entries.items()]
+        print_table((part, *(column.replace("_", " ") for column in columns)), lines, no_color=no_color)
 
 
 def _next_command(scenario: Path, loaded: "LoadedScenario", out: Path | None) -> str:
