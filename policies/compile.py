@@ -75,9 +75,9 @@ else:
     FOLDER = _use_own_cache()
 
 
-def is_warm() -> bool:
-    """Whether anything was compiled and kept for exactly these sources before."""
-    return JIT_DISABLED or (FOLDER is not None and any(FOLDER.rglob("*.nbi")))
+def is_warm(function: str) -> bool:
+    """Whether the function of this name was compiled and kept for exactly these sources before."""
+    return JIT_DISABLED or (FOLDER is not None and any(FOLDER.rglob(f"*.{function}-*.nbi")))
 
 
 def compiled(function: Function) -> Function:
