@@ -35,12 +35,6 @@ def limit_range(state: State, deployment: Row, part: int) -> tuple[int, int]:
 
 
 @leaf
-def has_share(state: State, share_row: int) -> bool:
-    """Whether a tier owns any of this limit."""
-    return bool(state.shares[share_row]["capacity"] > 0)
-
-
-@leaf
 def _kept(state: State, row: int, tier: int) -> int:
     """Scaled units of a limit that trunk reservation keeps free for higher tiers."""
     return int(state.limits[row]["capacity"] * state.tiers[tier]["above_pm"] // 1000)

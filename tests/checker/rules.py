@@ -1,0 +1,127 @@
+"""Take away every function of `policies`, one at a time, and see whether a run tells the difference.
+
+`python rules.py PART PARTS` (with NUMBA_DISABLE_JIT=1) prints JSON: for each function of this
+part whether it is "noticed", "unnoticed" or, if no world calls it, "never called".
+"""
+
+import hashlib
+import importlib
+import inspect
+import json
+import pkgutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+from patching import replaced
+from running import run
+from worlds import World, rich_world, small_world
+
+import policies
+from policies.bundle import Queueing, Reservation, Routing, Scaling
+
+# Modules without rules: words, tables, and what compiles or loads.
+NO_RULES = {
+    "arena", "bundle", "compile", "conformance", "errors", "log", "plain", "plug", "registry", "rows", "schema", "shipped",
+    "source_rules", "state",
+}
+# Only what these offer is a rule; the rest fills tables.
+LOADERS = {"build", "layout"}
+LONGEST_RUN_S = 3
+NOTICED, UNNOTICED, NEVER_CALLED = "noticed", "unnoticed", "never called"
+
+
+def rules() -> Iterator[tuple[str, str]]:
+    """(module, name) of every function that a module with rules defines."""
+    for info in pkgutil.iter_modules(policies.__path__):
+        if info.name in NO_RULES:
+            continue
+        module = importlib.import_module(f"policies.{info.name}")
+        for name, value in vars(module).items():
+            own = inspect.isfunction(value) and value.__module__ == module.__name__
+            if own and not (info.name in LOADERS and name.startswith("_")):
+                yield module.__name__, name
+
+
+def worlds() -> dict[str, Callable[[], World]]:
+    """Worlds which together call every rule."""
+    found: dict[str, Callable[[], World]] = {"rich": lambda: rich_world(count=250)}
+    for mode in ("partition", "trunk", "cap", "preempt"):
+        found[mode] = lambda mode=mode: _varied(reservation=Reservation(mode=mode))
+    for policy in ("headroom", "least_in_flight", "latency", "weighted", "round_robin", "random"):
+        found[policy] = lambda policy=policy: _varied(routing=Routing(policy=policy, model_choice="cheapest"))
+    for choice in ("best_quality", "any"):
+        found[choice] = lambda choice=choice: _varied(routing=Routing(model_choice=choice))
+    found["predictive"] = lambda: _varied(scaling=Scaling(policy="predictive", period_s=1.0, hold_periods=1, cooldown_s=1.0))
+    found["no queue"] = lambda: _varied(queue=Queueing(enabled=False))
+    for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain"):
+        found[subject] = lambda subject=subject: small_world(subject)
+    return found
+
+
+def _varied(**changes: Any) -> World:
+    world = rich_world(count=250)
+    return World(**{**vars(world), "bundle": world.bundle.model_copy(update=changes)})
+
+
+def log_hash(world: World) -> str:
+    """SHA-256 of the log of a run."""
+    return hashlib.sha256(run(world).tobytes()).hexdigest()
+
+
+def called_in(world: World) -> tuple[str, set[CodeType]]:
+    """The hash of a run's log, and the code that ran."""
+    seen: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            seen.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        return log_hash(world), seen
+    finally:
+        sys.setprofile(None)
+
+
+def constants(function: Any) -> list[Any]:
+    """What a function without its body might return, by what it returns; both answers of a question."""
+    returns = str(inspect.signature(function).return_annotation)
+    return {"<class 'bool'>": [False, True], "<class 'int'>": [0, 1], "<class 'float'>": [0.0]}.get(returns, [None])
+
+
+def _too_long(_signal: int, _frame: FrameType | None) -> None:
+    raise TimeoutError
+
+
+def is_noticed(module: str, name: str, constant: Any, world: World, right: str) -> bool:
+    """Whether a run without the body of a function differs, fails or never ends."""
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(LONGEST_RUN_S)
+    try:
+        with replaced(module, name, lambda _right: lambda *_arguments, **_keywords: constant):
+            return log_hash(world) != right
+    except Exception:  # noqa: BLE001  (whatever breaks, it is noticed)
+        return True
+    finally:
+        signal.alarm(0)
+
+
+def verdicts(part: int, parts: int) -> dict[str, str]:
+    """By function of this part: what came of taking it away."""
+    made = {name: make() for name, make in worlds().items()}
+    runs = {name: called_in(world) for name, world in made.items()}
+    found = {}
+    for module, name in sorted(rules())[part::parts]:
+        function = getattr(importlib.import_module(module), name)
+        callers = [world for world, (_, seen) in runs.items() if function.__code__ in seen]
+        for constant in constants(function):
+            told = any(is_noticed(module, name, constant, made[world], runs[world][0]) for world in callers)
+            found[f"{module}.{name} = {constant}"] = NOTICED if told else UNNOTICED if callers else NEVER_CALLED
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(verdicts(int(sys.argv[1]), int(sys.argv[2]))))

@@ -1,0 +1,24 @@
+"""Each rule exists once: a run differs, or fails, when the body of any function of `policies` is taken away."""
+
+import pytest
+from plainly import together
+from rules import NEVER_CALLED, NOTICED
+
+# Nothing to notice, each for its reason.
+EXCUSED = {
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, str]:
+    halves = together("rules.py", [[0, 2], [1, 2]])
+    return halves[0] | halves[1]
+
+
+def test_every_rule_counts(verdicts):
+    idle = {name: verdict for name, verdict in verdicts.items() if verdict != NOTICED}
+    assert {name for name in idle if name not in EXCUSED} == set()
+
+
+def test_no_excuse_is_stale(verdicts):
+    assert {name for name in EXCUSED if verdicts.get(name) == NOTICED or name not in verdicts} == set()
