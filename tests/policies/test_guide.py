@@ -73,3 +73,17 @@ def test_the_spoiler_is_told_in_the_words_of_the_guide(done, root):
     message = "spoiler.py:3: spoiler writes to `deployments`, field 'weight'; only `memory` may be written"
     assert any(message in text for text in said)
     assert message in (root / "docs" / "write_a_policy.md").read_text(encoding="utf-8")
+
+
+def test_uncompiled_the_log_is_the_same(done):
+    """NUMBA_DISABLE_JIT=1 runs gateway, drivers and the user's policy as plain Python."""
+    folder, _ = done
+    command = [Path(sys.executable).parent / "forge1sim", "run", "mine.yaml", "--policy-folder", "policies_of_mine"]
+    hashes = set()
+    for jit in ("0", "1"):
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": jit}
+        options = ["--set", "horizon_s=20", "--json", "--quiet"]
+        result = subprocess.run([*command, *options], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode in (0, 1), result.stderr
+        hashes.add(json.loads(result.stdout)["event_log_sha256"])
+    assert len(hashes) == 1

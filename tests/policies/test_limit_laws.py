@@ -76,7 +76,9 @@ def limiter(kind, amount, depth):
     return Limiter(WINDOWS[kind], amount, depth)
 
 
-steps = st.lists(st.tuples(st.integers(0, 40_000_000), st.integers(1, 12)), min_size=1, max_size=40)
+# Gaps reach over a whole window now and then.
+gaps_us = st.one_of(st.integers(0, 40_000_000), st.integers(50_000_000, 200_000_000))
+steps = st.lists(st.tuples(gaps_us, st.integers(1, 12)), min_size=1, max_size=40)
 amounts = st.integers(5, 60)
 
 

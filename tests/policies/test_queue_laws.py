@@ -103,6 +103,17 @@ def test_a_quiet_tenants_request_waits_for_one_of_a_noisy_one_not_for_all(noise)
     assert serve_all(state).index(1) <= 1
 
 
+def test_who_was_idle_earns_no_credit():
+    """A tenant that comes late starts from where the others are, not from where they began."""
+    _block, state = small_state()
+    for number in range(20):
+        enter(state, number, number, tenant=0)
+    serve_all(state)
+    for number in range(20, 40):
+        enter(state, number, number, tenant=number % 2)
+    assert serve_all(state)[:6].count(1) <= 4
+
+
 @given(ready=st.lists(st.integers(0, 20), min_size=1, max_size=40))
 def test_equal_tags_leave_by_arrival(ready):
     _block, state = small_state()

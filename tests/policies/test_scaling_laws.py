@@ -55,6 +55,11 @@ def test_one_account_at_a_time_and_within_the_bounds(spec, utilization):
         assert step >= 0 or before > max(spec.min_accounts, 1)
 
 
+def test_the_last_account_stays_whatever_the_minimum():
+    spec = Scaling(policy="threshold", hold_periods=1, cooldown_s=0.0, min_accounts=0)
+    assert sum(step for _, step, _ in play(spec, [0.0] * 20)) == 1 - 3
+
+
 @given(spec=settings_of, utilization=use)
 def test_changes_are_a_cooldown_apart(spec, utilization):
     ticks = [tick for tick, step, _ in play(spec, utilization) if step]
