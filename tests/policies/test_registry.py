@@ -125,6 +125,14 @@ def test_a_policy_that_does_other_things_compiled_is_refused(tmp_path):
         load_routing_policy(_written(tmp_path, text), "choose")
 
 
+@pytest.mark.skipif(JIT_DISABLED, reason="compares compiled with plain")
+def test_a_policy_that_answers_differently_compiled_is_refused(tmp_path):
+    # A Python number grows without end, a compiled one has 64 bits.
+    text = HEAD + "    return candidates[(now_us * 1_000_000) % candidates.size]\n"
+    with pytest.raises(PolicyError, match=r"answers \d+ as plain Python and \d+ compiled"):
+        load_routing_policy(_written(tmp_path, text), "choose")
+
+
 def test_two_files_of_one_name_do_not_meet(tmp_path):
     answers = []
     for number, row in (("a", "0"), ("b", "candidates.size - 1")):

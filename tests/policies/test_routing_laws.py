@@ -66,8 +66,14 @@ def test_cost_efficiency_gives_the_best_performance_for_the_money(question):
     assert question.deployments["free_ratio"][chosen] == question.deployments["free_ratio"][most].max()
 
 
-@given(question=questions, price=st.integers(0, 10**12))
-def test_cost_efficiency_never_pays_more_for_the_same(question, price):
+@given(question=questions)
+def test_cost_efficiency_inside_one_model_is_headroom(question):
+    question.deployments["performance_pm"], question.deployments["expected_nano_usd"] = 700, 5_000_000
+    assert ask(POLICIES["cost_efficiency"], question) == ask(POLICIES["headroom"], question)
+
+
+@given(question=questions)
+def test_cost_efficiency_never_pays_more_for_the_same(question):
     question.deployments["performance_pm"] = 700
     chosen = ask(POLICIES["cost_efficiency"], question)
     assert question.deployments["expected_nano_usd"][chosen] == question.deployments["expected_nano_usd"][question.candidates].min()
