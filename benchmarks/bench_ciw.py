@@ -22,7 +22,8 @@ def _ciw_customers_per_cpu_s() -> float:
 
 def run() -> dict[str, float]:
     """The same queue: 10 servers, load 0.9."""
-    loaded = load("scenarios/theory/mmc.yaml", f"accounts.slots.limits.0.limit={_SERVERS}", "tenants.callers.demand.requests_per_s=9", "horizon_s=100000")
+    servers, rate = f"accounts.slots.limits.0.limit={_SERVERS}", f"tenants.callers.demand.requests_per_s={_RATE_PER_S}"
+    loaded = load("scenarios/theory/mmc.yaml", servers, rate, "horizon_s=100000")
     ours = requests_per_cpu_s(loaded, "compiled", log=False)
     theirs = max(_ciw_customers_per_cpu_s() for _ in range(2))
     return {"compiled_over_ciw": ours / theirs, "ciw_customers_per_cpu_s": theirs}

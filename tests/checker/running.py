@@ -2,12 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from worlds import World
 
 from forge1sim.check import Report, check_log
 from forge1sim.drivers.compiled_driver import run_compiled
 from forge1sim.drivers.stage import Stage
 from policies.layout import lay_out
-from worlds import World
 
 
 def run(world: World) -> NDArray[np.void]:

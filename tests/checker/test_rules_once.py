@@ -2,7 +2,7 @@
 
 import pytest
 from plainly import together
-from rules import NEVER_CALLED, NOTICED
+from rules import NOTICED
 
 # Nothing to notice, each for its reason.
 EXCUSED = {

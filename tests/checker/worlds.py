@@ -103,7 +103,8 @@ def rich_world(seed: int = 1, count: int = 400, rate: float = 12.0) -> World:
         TenantGroup(name="m", tier="standard", models=("small",), timezone="Asia/Tokyo"),
     ]
     providers = [
-        Provider(name="p", timezone="America/Los_Angeles", error_probability=0.04, overload_probability=0.02, caller_error_probability=0.01),
+        Provider(name="p", timezone="America/Los_Angeles", error_probability=0.04,
+                 overload_probability=0.02, caller_error_probability=0.01),
         Provider(name="q", timeout_probability=0.02, timeout_s=3.0),
     ]
     faults = (
@@ -178,7 +179,9 @@ def chance_world(seed: int, count: int = 300) -> World:
                 input_usd_per_1m=float(pick(0.0, 0.5, 3.0)), cached_input_usd_per_1m=pick(None, 0.1, 4.0),
                 output_usd_per_1m=float(pick(0.6, 2.0, 15.0)), context_tokens=int(pick(1500, 4000, 100_000)),
                 max_output_tokens=int(pick(400, 4000)), performance=tuple(sorted(np.round(rng.random(5), 3).tolist(), reverse=True)),
-                speed=Speed(service_s=Distribution(kind=pick("exponential", "deterministic", "lognormal"), mean=float(pick(0.3, 1.0, 4.0)))),
+                speed=Speed(
+                    service_s=Distribution(kind=pick("exponential", "deterministic", "lognormal"), mean=float(pick(0.3, 1.0, 4.0)))
+                ),
                 fallbacks=tuple(f"m{other}" for other in range(number) if rng.random() < 0.6),
             )
         )  # fmt: skip
