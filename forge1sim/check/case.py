@@ -11,8 +11,8 @@ class Case:
 
     __slots__ = (
         "access", "arrive_us", "attempt", "billed", "budget", "cached", "complexity", "deadline_us", "deployment",
-        "dispatch_us", "group", "held", "input", "key", "max_output", "number", "output", "refusal", "retry_us", "state",
-        "tag", "tenant", "tier", "wanted", "why_not",
+        "dispatch_us", "group", "held", "input", "key", "max_output", "needs", "number", "output", "possible", "refusal",
+        "retry_us", "state", "tag", "tenant", "tier", "wanted", "why_not",
     )  # fmt: skip
 
     def __init__(self, number: int, arrive_us: int, tenant: int, tier: int, access: int) -> None:
@@ -28,3 +28,6 @@ class Case:
         self.refusal = 0                      # class of the last one
         self.why_not: int | None = None       # the reason for which it must be rejected on arrival
         self.group: object = None             # where it waits
+        # What never changes, by deployment: units of each limit, and whether it could ever pass them all.
+        self.needs: dict[int, list[tuple[int, int, int]]] = {}
+        self.possible: dict[int, bool] = {}

@@ -92,10 +92,11 @@ class Choice:
         if not self._ranked:
             return None
         place = self._facts.deployments[deployment]
-        for row in self.free(case, self.suited(case)):
+        before = {model for model in self.suited(case) if model != place.model and self._goes_before(case, model, place.model)}
+        for row in self._facts.open[case.access]:
             other = self._facts.deployments[row]
-            same = other.model == place.model
-            if (not other.shared and place.shared) if same else self._goes_before(case, other.model, place.model):
+            dedicated = other.model == place.model and place.shared and not other.shared
+            if (dedicated or other.model in before) and self.is_free(case, row):
                 return row
         return None
 

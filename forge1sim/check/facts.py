@@ -66,6 +66,7 @@ class DeploymentFact:
     """One model through one account, and the known limits it draws on."""
 
     name: str
+    row: int
     model: int
     account: int
     bucket: int
@@ -89,13 +90,15 @@ class ModelFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierFact:
-    """A tier: `rank` 0 has the highest priority, `above` is granted to ranks before it."""
+    """A tier: `rank` 0 has the highest priority, `above` is granted to ranks before it. Shares are of each limit."""
 
     name: str
     priority_milli: int
     rank: int
     share: Fraction
     above: Fraction
+    share_pm: int
+    above_pm: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +161,9 @@ class Facts:
                     fact = self.accounts[account]
                     self.deployments.append(
                         DeploymentFact(
-                            name=f"{fact.name}/{self.models[model].name}", model=model, account=account, bucket=bucket,
-                            shared=fact.spec.dedicated_to is None, limits=fact.own_limits + limits,
+                            name=f"{fact.name}/{self.models[model].name}", row=len(self.deployments), model=model,
+                            account=account, bucket=bucket, shared=fact.spec.dedicated_to is None,
+                            limits=fact.own_limits + limits,
                         )
                     )  # fmt: skip
             self.model_deployments.append(tuple(range(lo, len(self.deployments))))
@@ -320,7 +324,8 @@ def _tiers(bundle: PolicyBundle) -> list[TierFact]:
 
 
 def _tier(tier: Tier, rank: int, granted: list[Fraction], order: list[int]) -> TierFact:
+    share, above = granted[order[rank]], sum((granted[row] for row in order[:rank]), Fraction(0))
     return TierFact(
-        name=tier.name, priority_milli=round(tier.priority_score * 1000), rank=rank, share=granted[order[rank]],
-        above=sum((granted[row] for row in order[:rank]), Fraction(0)),
+        name=tier.name, priority_milli=round(tier.priority_score * 1000), rank=rank, share=share, above=above,
+        share_pm=round(share * 1000), above_pm=round(above * 1000),
     )  # fmt: skip

@@ -53,6 +53,7 @@ class Lines:
         self._fair = facts.bundle.queue.fair_share
         self._aging_milli = round(facts.bundle.queue.aging_per_s * 1000)
         self._groups: dict[tuple[int, int, frozenset[int]], Group] = {}
+        self._waiting: dict[int, Group] = {}        # those in which somebody waits, by identity
         self._virtual = [0] * len(facts.tiers)
         self._tenant_tag = [0] * len(facts.tenants)
         self.waiting = 0
@@ -81,6 +82,7 @@ class Lines:
             places = frozenset(row for row in self._facts.open[case.access] if self._facts.deployments[row].model in suited)
             group = self._groups[key] = Group(case.tier, suited, places)
         group.push(case, (self.tag(case), case.number))
+        self._waiting[id(group)] = group
         case.group = group
         self.waiting += 1
         self.waiting_of[case.tenant] += 1
@@ -90,6 +92,8 @@ class Lines:
         """A request waits no longer; if it is served, the virtual time of its tier follows it."""
         assert isinstance(case.group, Group)
         case.group.remove(case)
+        if not case.group.members:
+            del self._waiting[id(case.group)]
         case.group = None
         self.waiting -= 1
         self.waiting_of[case.tenant] -= 1
@@ -105,8 +109,8 @@ class Lines:
         """Of each tier the request that this deployment would serve next."""
         best: dict[int, Case] = {}
         place = self._facts.deployments[deployment]
-        for group in self._groups.values():
-            if not group.members or deployment not in group.open:
+        for group in self._waiting.values():
+            if deployment not in group.open:
                 continue
             for case in group.in_line():
                 if self._room.could_ever_take(case, place):
@@ -119,13 +123,17 @@ class Lines:
     def first(self, deployment: int) -> Case | None:
         """Who is first in line in front of a deployment."""
         heads = self.heads(deployment)
+        if len(heads) < 2:
+            return heads[0] if heads else None
         place = self._facts.deployments[deployment]
-        return min(heads, key=lambda case: self._rank(case, place)) if heads else None
+        return min(heads, key=lambda case: self._rank(case, place))
 
     def overtaken(self, case: Case, deployment: int) -> tuple[str, Case] | None:
         """Somebody who waits and comes before this request there, and by which rule; None if nobody does."""
+        if self.waiting == 0:
+            return None
         place = self._facts.deployments[deployment]
-        mine = self._rank(case, place)
+        mine: tuple[bool, int, int] | None = None
         for head in self.heads(deployment):
             if head is case:
                 continue
@@ -134,6 +142,7 @@ class Lines:
                     return "order", head
             else:
                 rank = self._rank(head, place)
+                mine = mine or self._rank(case, place)
                 if rank < mine:
                     return ("floor" if rank[0] < mine[0] else "priority"), head
         return None

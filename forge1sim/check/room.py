@@ -66,12 +66,16 @@ class Room:
 
     def _needs(self, case: Case, place: DeploymentFact) -> list[tuple[int, int, int]]:
         """(limit row, units used at dispatch, units held) of an attempt there."""
+        known = case.needs.get(place.row)
+        if known is not None:
+            return known
         model = self._facts.models[place.model]
         output, worst = most_output(case, model), worst_nano(case, model)
         found = []
         for row in place.limits:
             limit = self._facts.limits[row]
             found.append((row, at_dispatch(limit, case.input, output), in_flight(limit, case.input, output, worst)))
+        case.needs[place.row] = found
         return found
 
     def first_over(self, case: Case, place: DeploymentFact) -> str | None:
@@ -96,7 +100,7 @@ class Room:
             return self._shares[row, tier].fits(units, now_us)
         if self.mode == "trunk":
             limiter = self._limiters[row]
-            kept = limiter.capacity * round(facts.above * 1000) // 1000
+            kept = limiter.capacity * facts.above_pm // 1000
             return kept == 0 or units * limiter.unit + kept <= limiter.left(now_us)
         return all(
             self._shares[row, other].fits(units, now_us)
@@ -113,15 +117,18 @@ class Room:
 
     def could_ever_take(self, case: Case, place: DeploymentFact) -> bool:
         """Whether an attempt passes every limit of the deployment when it is idle."""
-        for row, used, held in self._needs(case, place):
-            limit = self._facts.limits[row]
-            if limit.window not in ("paced", "acceleration") and used + held > limit.depth:
-                return False
-        return True
+        known = case.possible.get(place.row)
+        if known is None:
+            known = all(
+                used + held <= self._facts.limits[row].depth or self._facts.limits[row].window in ("paced", "acceleration")
+                for row, used, held in self._needs(case, place)
+            )
+            case.possible[place.row] = known
+        return known
 
     def owes(self, case: Case, place: DeploymentFact) -> bool:
         """Whether the tier is below its guaranteed share on every limit of the deployment."""
-        if self.mode not in ("floor", "preempt") or not place.shared or round(self._facts.tiers[case.tier].share * 1000) == 0:
+        if self.mode not in ("floor", "preempt") or not place.shared or self._facts.tiers[case.tier].share_pm == 0:
             return False
         return all(
             self._shares[row, case.tier].fits(used + held, self._notes.now_us) for row, used, held in self._needs(case, place)
