@@ -4,7 +4,7 @@ from policies import scaling
 from policies.compile import inlined
 from policies.limits import ACCELERATION, IN_FLIGHT, PACED
 from policies.log import ACCOUNT as ACCOUNT_ROW
-from policies.log import ACTIVE, CONTROL, DRAINING, KEY_ADDED, NO_KEYS, ORDERABLE, ORDERED, STANDBY, TICK
+from policies.log import ACTIVE, DRAINING, ORDERABLE, ORDERED, STANDBY, TICK
 from policies.notes import ask, note
 from policies.state import DO_READY, DO_TICK, DO_WAKE, State
 
@@ -159,17 +159,5 @@ def ready(state: State, row: int, now_us: int) -> None:
     """An ordered account has arrived."""
     if state.accounts[row]["state"] == ORDERED:
         state.pulse[0]["now_us"] = now_us
-        _set_account(state, row, ACTIVE, now_us, 0)
-        wake_account(state, row, now_us)
-
-
-@inlined
-def add_key(state: State, row: int, now_us: int) -> None:
-    """The operator adds a key: an account that was out for want of one is back."""
-    state.pulse[0]["now_us"] = now_us
-    account = state.accounts[row]
-    account["keys_left"] += 1
-    note(state, CONTROL, KEY_ADDED, -1, 0, -1, -1, -1, row, account["keys_left"], 0, 0, 0)
-    if account["state"] == NO_KEYS:
         _set_account(state, row, ACTIVE, now_us, 0)
         wake_account(state, row, now_us)
