@@ -2,6 +2,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+CHROME ?= chromium
 # Pinned, so that the same pyproject.toml gives the same lock file.
 LOCK_TOOL := uv==0.13.9
 
@@ -10,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verify bench lock python clean
+.PHONY: help setup demo test lint verify bench picture lock python clean
 
 help:  ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -66,6 +67,10 @@ verify: setup  ## Run the long checks, which `make test` leaves out
 
 bench: setup  ## Measure speed and memory; ONLY=name measures one
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+picture: demo  ## Draw the README's picture anew from the demo's report; CHROME=... names Chromium
+	@$(CHROME) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1640 \
+	  --virtual-time-budget=8000 --screenshot=docs/pictures/quickstart.png "file://$(CURDIR)/demo_run/report.html"
 
 # One resolution for every supported Python; the file holds names, versions and hashes only.
 lock:  ## Resolve pyproject.toml anew into requirements.lock
