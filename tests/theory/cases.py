@@ -80,7 +80,7 @@ def reservation(mode: Mode) -> Case:
 def floor_latencies() -> Case:
     """Time in the system of both tiers: waits by the exact chain, plus 1 s of service."""
     tiers = ("enterprise", "standard")
-    waits_s = floor_waits_s(4, (2, 1), (1.8, 1.2), 1.0)
+    waits_s = floor_waits_s(4, (1, 2), (1.5, 1.0), 1.0)
     truths = {f"{tier}.latency_mean_s": Truth(wait_s + 1.0) for tier, wait_s in zip(tiers, waits_s, strict=True)}
     return Case("floor_waits", truths, by_tier("latency_mean_s"))
 
@@ -93,7 +93,7 @@ def empirical_cv() -> float:
 BOUNDED, IMPATIENT = mmck(4.0, 1.0, 5, 8), erlang_a(3.0, 1.0, 3, 2.0)
 
 ONE_SLOT = (
-    single("mm1", wait_s=Truth(mmc_wait_s(0.5, 1.0, 1)), delayed_ratio=Truth(0.5, True)),
+    single("mm1", wait_s=Truth(mmc_wait_s(0.5, 1.0, 1))),
     single("md1", wait_s=Truth(mg1_wait_s(0.5, 1.0, 0.0))),
     single("mg1_lognormal", wait_s=Truth(mg1_wait_s(0.5, 1.0, 0.7))),
     single("mg1_empirical", wait_s=Truth(mg1_wait_s(0.5, 1.0, empirical_cv()))),
