@@ -304,7 +304,7 @@ class Checker:
         """A request that waits goes on waiting for fewer models: its tenant's budget covers some no longer."""
         assert isinstance(case.group, Group)
         if case.group.suited <= suited:
-            self.notes.add("queue", f"request {case.number} changes its line although its tenant's budget covers what it waits for")
+            self.notes.add("reason", f"request {case.number} changes its line although its tenant's budget covers what it waits for")
         self.lines.remove(case, served=False)
 
     def asked_back(self) -> Case | None:

@@ -11,7 +11,9 @@ import json
 import pkgutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
@@ -29,7 +31,7 @@ NO_RULES = {
 }
 # Only what these offer is a rule; the rest fills tables.
 LOADERS = {"build", "layout"}
-LONGEST_RUN_S = 3
+MOST_TIMES_SLOWER = 3
 NOTICED, UNNOTICED, NEVER_CALLED = "noticed", "unnoticed", "never called"
 
 
@@ -47,7 +49,7 @@ def rules() -> Iterator[tuple[str, str]]:
 
 def worlds() -> dict[str, Callable[[], World]]:
     """Worlds which together call every rule."""
-    found: dict[str, Callable[[], World]] = {"rich": lambda: rich_world(count=250)}
+    found: dict[str, Callable[[], World]] = {"rich": lambda: rich_world(count=200)}
     for mode in ("partition", "trunk", "cap", "preempt"):
         found[mode] = lambda mode=mode: _varied(reservation=Reservation(mode=mode))
     for policy in ("headroom", "least_in_flight", "latency", "weighted", "round_robin", "random"):
@@ -62,7 +64,7 @@ def worlds() -> dict[str, Callable[[], World]]:
 
 
 def _varied(**changes: Any) -> World:
-    world = rich_world(count=250)
+    world = rich_world(count=200)
     return World(**{**vars(world), "bundle": world.bundle.model_copy(update=changes)})
 
 
@@ -71,8 +73,17 @@ def log_hash(world: World) -> str:
     return hashlib.sha256(run(world).tobytes()).hexdigest()
 
 
-def called_in(world: World) -> tuple[str, set[CodeType]]:
-    """The hash of a run's log, and the code that ran."""
+@dataclass(frozen=True)
+class RightRun:
+    """A run as it should be: its log, the code that ran, and the processor time it took."""
+
+    log: str
+    code: set[CodeType]
+    seconds: float
+
+
+def right_run(world: World) -> RightRun:
+    """Run a world with all rules in place."""
     seen: set[CodeType] = set()
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
@@ -81,44 +92,46 @@ def called_in(world: World) -> tuple[str, set[CodeType]]:
 
     sys.setprofile(note)
     try:
-        return log_hash(world), seen
+        log_hash(world)
     finally:
         sys.setprofile(None)
+    began_s = time.process_time()
+    return RightRun(log_hash(world), seen, time.process_time() - began_s)
 
 
 def constants(function: Any) -> list[Any]:
     """What a function without its body might return, by what it returns; both answers of a question."""
     returns = str(inspect.signature(function).return_annotation)
-    return {"<class 'bool'>": [False, True], "<class 'int'>": [0, 1], "<class 'float'>": [0.0]}.get(returns, [None])
+    return {"<class 'bool'>": [False, True], "<class 'int'>": [0], "<class 'float'>": [0.0]}.get(returns, [None])
 
 
 def _too_long(_signal: int, _frame: FrameType | None) -> None:
     raise TimeoutError
 
 
-def is_noticed(module: str, name: str, constant: Any, world: World, right: str) -> bool:
+def is_noticed(module: str, name: str, constant: Any, world: World, right: RightRun) -> bool:
     """Whether a run without the body of a function differs, fails or never ends."""
-    signal.signal(signal.SIGALRM, _too_long)
-    signal.alarm(LONGEST_RUN_S)
+    signal.signal(signal.SIGVTALRM, _too_long)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.3 + MOST_TIMES_SLOWER * right.seconds)
     try:
         with replaced(module, name, lambda _right: lambda *_arguments, **_keywords: constant):
-            return log_hash(world) != right
+            return log_hash(world) != right.log
     except Exception:  # noqa: BLE001  (whatever breaks, it is noticed)
         return True
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def verdicts(part: int, parts: int) -> dict[str, str]:
     """By function of this part: what came of taking it away."""
     made = {name: make() for name, make in worlds().items()}
-    runs = {name: called_in(world) for name, world in made.items()}
+    runs = {name: right_run(world) for name, world in made.items()}
     found = {}
     for module, name in sorted(rules())[part::parts]:
         function = getattr(importlib.import_module(module), name)
-        callers = [world for world, (_, seen) in runs.items() if function.__code__ in seen]
+        callers = [world for world, right in runs.items() if function.__code__ in right.code]
         for constant in constants(function):
-            told = any(is_noticed(module, name, constant, made[world], runs[world][0]) for world in callers)
+            told = any(is_noticed(module, name, constant, made[world], runs[world]) for world in callers)
             found[f"{module}.{name} = {constant}"] = NOTICED if told else UNNOTICED if callers else NEVER_CALLED
     return found
 

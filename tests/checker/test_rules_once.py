@@ -7,7 +7,6 @@ from rules import NOTICED
 # Nothing to notice, each for its reason.
 EXCUSED = {
     "policies.routing.unplugged = 0": "stands in a place that no shipped policy calls",
-    "policies.routing.unplugged = 1": "stands in a place that no shipped policy calls",
     "policies.capacity.counts_shares = True": "a short cut: shares counted in vain where nobody reads them",
 }  # fmt: skip
 
