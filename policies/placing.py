@@ -160,10 +160,16 @@ def never_fits(state: State, slot: int, deployment: Row) -> int:
 @inlined
 def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
     """Slot of the waiting request that this deployment would serve next, or NO_SLOT."""
-    count = state.pulse[0]["waiting_segments"]
-    if count == 0:
+    if state.pulse[0]["waiting_segments"] == 0:
         return NO_SLOT
-    deployment = state.deployments[deployment_row]
+    rivals = _find_champions(state, deployment_row)
+    return _best_champion(state, state.deployments[deployment_row], rivals, now_us)
+
+
+@inlined
+def _find_champions(state: State, deployment_row: int) -> int:
+    """Note of each tier who is first in line on this deployment; returns how many tiers have somebody."""
+    count = state.pulse[0]["waiting_segments"]
     width, tiers = state.deployments.size, state.tiers.size
     for tier in range(tiers):
         state.tiers[tier]["champion"] = NO_SLOT
@@ -179,7 +185,7 @@ def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
             rivals += 1
         elif is_ahead(state.requests, head, tier["champion"]):
             tier["champion"] = head
-    return _best_champion(state, deployment, rivals, now_us)
+    return rivals
 
 
 @inlined
@@ -232,8 +238,15 @@ def pick(state: State, slot: int, count: int, now_us: int, user_policy: Plugged)
 
 
 @inlined
-def _is_behind(state: State, slot: int, other: int, deployment: Row, now_us: int) -> bool:
-    return other != NO_SLOT and goes_before(state, other, slot, deployment, now_us)
+def _is_behind(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
+    """Whether the first of any tier who waits here is served before this request, if it stood in line, too."""
+    _find_champions(state, deployment_row)
+    deployment = state.deployments[deployment_row]
+    for tier in range(state.tiers.size):
+        champion = state.tiers[tier]["champion"]
+        if champion != NO_SLOT and goes_before(state, champion, slot, deployment, now_us):
+            return True
+    return False
 
 
 @inlined
@@ -269,14 +282,9 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
             if pulse["why"] in UNSUITED or reason not in UNSUITED:
                 pulse["why"] = reason
             continue
-        if pulse["waiting"] > 0:
-            other = first_in_line(state, row, now_us)
-            # Whoever comes first of all, nobody overtakes the first of the own tier.
-            own = state.tiers[request["tier"]]["champion"]
-            behind = _is_behind(state, slot, other, deployment, now_us)
-            if behind or (own != other and _is_behind(state, slot, own, deployment, now_us)):
-                pulse["why"] = BEHIND_OTHERS
-                continue
+        if pulse["waiting"] > 0 and _is_behind(state, slot, row, now_us):
+            pulse["why"] = BEHIND_OTHERS
+            continue
         offer_terms(deployment, expected, performance)
         state.candidates[count] = row
         count += 1

@@ -114,7 +114,7 @@ class Endings:
             notes.expect("turned_away", f"reason for request {case.number}", name, log.REASON_NAMES[case.why_not])
             return
         if case.state == WAITING:
-            if code != log.TENANT_BUDGET or checker.choice.suited(case):
+            if code != log.TENANT_BUDGET or checker.choice.could_ever_go(case, checker.choice.suited(case)):
                 notes.add("reason", f"request {case.number} waits and is rejected: {name}, which is not so")
             return
         checker.settled_in(case, log.REJECT)

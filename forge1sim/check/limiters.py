@@ -34,9 +34,9 @@ class Limiter:
         """Whether `units` more would stay within the limit."""
         return units * self.unit <= self.left(now_us)
 
-    def surely_fits(self, units: int, now_us: int) -> bool:
-        """Whether even a gateway that may count a little longer than the rule has room."""
-        return self.fits(units, now_us)
+    def surely_fits(self, units: int, now_us: int, kept: int = 0) -> bool:
+        """Whether even a gateway that may count a little longer than the rule has room, beside scaled units kept free."""
+        return self.fits(units, now_us) and (kept == 0 or units * self.unit + kept <= self.left(now_us))
 
     def hold(self, units: int) -> None:
         """Set aside what an attempt in flight may use; below zero: give it back."""
@@ -154,12 +154,12 @@ class Sliding(Limiter):
             self.used += units
             self.used_late += units
 
-    def surely_fits(self, units: int, now_us: int) -> bool:
+    def surely_fits(self, units: int, now_us: int, kept: int = 0) -> bool:
         """Whether it fits even where use counts for one cell of a grid longer."""
         self.left(now_us)
         while self._late and self._late[0][0] + self.window_us + self.slack_us <= now_us:
             self.used_late -= self._late.popleft()[1]
-        return units <= self.capacity - self.used_late - self.held
+        return units + kept <= self.capacity - self.used_late - self.held
 
 
 class Slots(Limiter):

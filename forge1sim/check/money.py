@@ -30,7 +30,7 @@ def output_of(case: Case, model: ModelFact, cost: int) -> tuple[int, bool]:
     Where it does not (a free model), the fewest possible.
     """
     if cost == 0:
-        return 0, cost_nano(model, case.input, case.cached, 1) > 0
+        return 0, cost_nano(model, case.input, case.cached, 0) > 0
     paid_input = (case.input - case.cached) * model.input_price + case.cached * model.cached_price
     if model.output_price == 0:
         return 0, False

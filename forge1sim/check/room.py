@@ -94,13 +94,16 @@ class Room:
                 return self._facts.limits[row].name
         return None
 
+    def _kept(self, row: int, tier: int) -> int:
+        """Scaled units of a limit that trunk reservation keeps free for higher tiers."""
+        return self._limiters[row].capacity * self._facts.tiers[tier].above_pm // 1000
+
     def _share_allows(self, row: int, tier: int, units: int) -> bool:
         now_us, facts = self._notes.now_us, self._facts.tiers[tier]
         if self.mode == "partition":
             return self._shares[row, tier].fits(units, now_us)
         if self.mode == "trunk":
-            limiter = self._limiters[row]
-            kept = limiter.capacity * facts.above_pm // 1000
+            limiter, kept = self._limiters[row], self._kept(row, tier)
             return kept == 0 or units * limiter.unit + kept <= limiter.left(now_us)
         return all(
             self._shares[row, other].fits(units, now_us)
@@ -110,8 +113,10 @@ class Room:
 
     def surely_has_room(self, case: Case, place: DeploymentFact) -> bool:
         """Whether the deployment has room beyond any doubt."""
+        trunk = self.mode == "trunk" and place.shared
         for row, used, held in self._needs(case, place):
-            if row in self._doubtful or not self._limiters[row].surely_fits(used + held, self._notes.now_us):
+            kept = self._kept(row, case.tier) if trunk else 0
+            if row in self._doubtful or not self._limiters[row].surely_fits(used + held, self._notes.now_us, kept):
                 return False
         return self.over_share(case, place) is None
 

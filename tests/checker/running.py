@@ -22,8 +22,16 @@ def run(world: World) -> NDArray[np.void]:
     return np.concatenate(chunks)
 
 
-def check(world: World, rows: NDArray[np.void], *, expect_no_refusals: bool = False) -> Report:
-    """The checker's verdict on a log of this world."""
-    return check_log(
-        [rows], world.platform, world.bundle, start_us=world.start_us, expect_no_refusals=expect_no_refusals
+def is_calm(world: World) -> bool:
+    """Whether nothing goes wrong and the gateway knows every limit: then no provider refuses anything for a limit."""
+    known = all(limit.known for account in world.platform.accounts for limit in account.limits)
+    well = all(
+        p.error_probability + p.timeout_probability + p.overload_probability + p.caller_error_probability == 0
+        for p in world.platform.providers
     )
+    return known and well and not world.platform.faults
+
+
+def check(world: World, rows: NDArray[np.void]) -> Report:
+    """The checker's verdict on a log of this world. Where it is calm, a refusal for a limit is a finding."""
+    return check_log([rows], world.platform, world.bundle, start_us=world.start_us, expect_no_refusals=is_calm(world))
