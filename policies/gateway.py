@@ -190,7 +190,8 @@ def _queue_up(state: State, slot: int, segment_row: int, reason: int, limit: int
     begin_waiting(state, slot, segment_row, reason, limit)
     if victim != NO_SLOT:
         ask(state, DO_ABORT, victim, state.requests[victim]["request"], now_us)
-    elif state.segments[segment_row]["head"] == slot:
+    # The place taken back may not be enough, so that timers are needed all the same.
+    if state.segments[segment_row]["head"] == slot:
         arm_segment(state, segment_row, now_us)
     return True
 
