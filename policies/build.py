@@ -104,9 +104,10 @@ def build_state(layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, 
     rows = [
         1, 1, len(layout.accounts), max(1, len(layout.buckets)), width, len(layout.models), max(1, len(layout.tenant_names)),
         tiers, segments, _pool_count(layout, bundle), max(1, limit_count), max(1, len(layout.limits) * tiers),
-        max(1, sum(log_sizes)), bundle.queue.max_in_system, segments, width, len(layout.models),
+        max(1, sum(log_sizes)), bundle.queue.max_in_system, bundle.queue.max_in_system, segments, width, len(layout.models),
         max(len(layout.models), sum(map(len, chains)) + len(layout.models)), width, len(accesses) * width,
-        segments * width, 16, MEMORY_WORDS, 16 * (width + 4) + 4 * width + 64, LOG_ROWS + LOG_SLACK + 40 * len(layout.accounts),
+        segments * width, segments * width, 16, MEMORY_WORDS,
+        16 * (width + 4) + 4 * width + 64, LOG_ROWS + LOG_SLACK + 40 * len(layout.accounts),
     ]  # fmt: skip
     block, _ = allocate(list(zip(SECTION_TYPES, rows, strict=True)), HEADER_WORDS)
     state = open_state(block)
@@ -282,6 +283,7 @@ def _fill_models(state: State, layout: Layout, chains: list[list[int]]) -> None:
         row["input_nano_usd_per_1m"] = _nano_per_1m(model.input_usd_per_1m)
         row["cached_nano_usd_per_1m"] = _nano_per_1m(cached)
         row["output_nano_usd_per_1m"] = _nano_per_1m(model.output_usd_per_1m)
+        row["dearest_nano_usd_per_1m"] = max(_nano_per_1m(model.input_usd_per_1m), _nano_per_1m(cached))
         row["context_tokens"], row["max_output_tokens"] = model.context_tokens, model.max_output_tokens
         row["deployments_lo"], row["deployments_hi"] = layout.model_deployments[number]
         row["chain_lo"], row["chain_hi"] = place, place + len(chains[number])
@@ -308,6 +310,7 @@ def _fill_deployments(state: State, layout: Layout) -> None:
         row = state.deployments[number]
         account, bucket = layout.accounts[deployment.account], layout.buckets[deployment.bucket]
         row["wake_us"] = NEVER_US
+        row["armed_for"] = NO_SLOT
         row["newest"] = NO_SLOT
         row["weight"] = account.spec.weight
         row["model"], row["account"], row["bucket"] = deployment.model, deployment.account, deployment.bucket
@@ -405,6 +408,8 @@ def _fill_slots(state: State) -> None:
     state.requests["next"] = np.arange(1, size + 1)
     state.requests["next"][size - 1] = NO_SLOT
     state.requests["request"] = -1
+    state.requests["deadline_place"] = -1
     state.pulse[0]["free_slot"] = 0
+    state.pulse[0]["expire_us"] = NEVER_US
 
 

@@ -25,6 +25,9 @@ from policies.state import NEVER_US, State
 # what a guaranteed share means
 NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
 
+# where the end of an attempt gave room back
+FREED_OF_ACCOUNT, FREED_OF_BUCKET = 1, 2
+
 
 @leaf
 def limit_range(state: State, deployment: Row, part: int) -> tuple[int, int]:
@@ -92,6 +95,25 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
 
 
 @inlined
+def is_kept_out(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int, now_us: int) -> bool:
+    """Whether what tiers have reserved keeps this request from the deployment, room or not."""
+    request = state.requests[slot]
+    if state.settings[0]["reservation"] < PARTITION or deployment["shared"] == 0:
+        return False
+    for part in range(2):
+        lo, hi = limit_range(state, deployment, part)
+        for row in range(lo, hi):
+            rule = state.limits[row]["charge"]
+            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
+                rule, request["input_tokens"], max_output, worst_nano_usd
+            )
+            bring_up(state.limits, state.logs, row, now_us)
+            if not _share_fits(state, row, request["tier"], units, now_us):
+                return True
+    return False
+
+
+@inlined
 def never_fits(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int) -> int:
     """Row of a limit of the deployment that this request never passes, however idle it is; -1 if there is none."""
     input_tokens = state.requests[slot]["input_tokens"]
@@ -148,28 +170,29 @@ def owed_at_us(state: State, slot: int, deployment: Row, max_output: int, worst_
 
 
 @inlined
-def room_at_us(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> int:
-    """Earliest time at which this request fits if nothing else is taken; NEVER_US: only an end will help."""
+def room_at_us(state: State, slot: int, deployment: Row, part: int, max_output: int, worst_nano_usd: int, now_us: int) -> int:
+    """Earliest time at which this request fits the limits of the account (part 0) or the bucket (part 1).
+
+    If nothing else is taken. NEVER_US: only an end will help.
+    """
     request = state.requests[slot]
-    deployment = state.deployments[deployment_row]
     mode = state.settings[0]["reservation"]
     reserved = mode >= PARTITION and deployment["shared"] == 1
     latest = now_us
-    for part in range(2):
-        lo, hi = limit_range(state, deployment, part)
-        for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
-            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
-                rule, request["input_tokens"], max_output, worst_nano_usd
-            )
-            kept = _kept(state, row, request["tier"]) if reserved and mode == TRUNK else 0
-            state.limits[row]["held"] += kept
-            latest = max(latest, ready_us(state.limits, state.logs, row, units, now_us))
-            state.limits[row]["held"] -= kept
-            if reserved and mode != TRUNK:
-                latest = max(latest, _share_ready_us(state, row, request["tier"], units, now_us))
-            if latest >= NEVER_US:
-                return NEVER_US
+    lo, hi = limit_range(state, deployment, part)
+    for row in range(lo, hi):
+        rule = state.limits[row]["charge"]
+        units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
+            rule, request["input_tokens"], max_output, worst_nano_usd
+        )
+        kept = _kept(state, row, request["tier"]) if reserved and mode == TRUNK else 0
+        state.limits[row]["held"] += kept
+        latest = max(latest, ready_us(state.limits, state.logs, row, units, now_us))
+        state.limits[row]["held"] -= kept
+        if reserved and mode != TRUNK:
+            latest = max(latest, _share_ready_us(state, row, request["tier"], units, now_us))
+        if latest >= NEVER_US:
+            return NEVER_US
     return latest
 
 
@@ -248,11 +271,13 @@ def reserve(state: State, slot: int, deployment_row: int, max_output: int, worst
 @inlined
 def settle(
     state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, nano_usd: int, now_us: int
-) -> None:
+) -> int:
     """End what `reserve` began, once: give back what was held, charge what was really used.
 
-    An attempt that the provider did not serve has used nothing: all zeros.
+    An attempt that the provider did not serve has used nothing: all zeros. Returns where room
+    came free: FREED_OF_ACCOUNT, FREED_OF_BUCKET, their sum or 0.
     """
+    freed = 0
     request = state.requests[slot]
     deployment = state.deployments[request["deployment"]]
     shared = counts_shares(state, deployment)
@@ -268,12 +293,15 @@ def settle(
             else:
                 used = charged_at_end(rule, input_tokens, cached_tokens, output_tokens, nano_usd)
             if held_units > 0:
+                # Even if all of it was used: what is used comes back with time, what is held does not.
+                freed |= FREED_OF_ACCOUNT if part == 0 else FREED_OF_BUCKET
                 release(state.limits, row, held_units)
                 if used > 0:
                     bring_up(state.limits, state.logs, row, now_us)
                     charge(state.limits, state.logs, row, used, now_us)
             if shared and (held_units > 0 or used > 0):
                 _share_moves(state, row, request["tier"], used, -held_units, now_us)
+    return freed
 
 
 @inlined

@@ -9,6 +9,7 @@ slot and its number, so that an old timer of a slot in new use is recognised and
 from policies import capacity
 from policies.charge import charged_at_dispatch
 from policies.compile import inlined
+from policies.deadlines import set_timer, watch_deadline
 from policies.flights import drop_flight
 from policies.limits import charge, fits
 from policies.log import (
@@ -32,9 +33,10 @@ from policies.log import (
     TENANT_LIMIT,
 )
 from policies.notes import ask, note, note_request
-from policies.placing import UNSUITED, arm_segment, dispatch, find_place, open_budget_period, price, suited_models
+from policies.placing import UNSUITED, dispatch, find_place, open_budget_period, suited_models
 from policies.pools import drained
 from policies.preemption import borrowed_victim
+from policies.prices import price
 from policies.queues import fix_tag, is_ahead, show_tag
 from policies.refusals import rest, see_limits
 from policies.routing import backoff_delay_us, performance_pm
@@ -50,6 +52,7 @@ from policies.state import (
     WAITING,
     State,
 )
+from policies.timers import arm_segment, ring_yielding
 from policies.waiting import (
     begin_waiting,
     end_unserved,
@@ -57,8 +60,8 @@ from policies.waiting import (
     finish,
     offer,
     offer_account,
+    offer_freed,
     stop_waiting,
-    time_out,
 )
 
 
@@ -111,7 +114,6 @@ def arrive(
     request["status"] = RESTING
     request["service_class"] = service_class
     request["why"] = NO_REASON
-    request["timer"] = 0
     request["failed_at"] = NOWHERE
     if not _within_tenant_limits(state, tenant, input_tokens, max_output_tokens, now_us):
         end_unserved(state, slot, REJECT, TENANT_LIMIT, state.pulse[0]["why_limit"])
@@ -199,13 +201,13 @@ def _queue_up(state: State, slot: int, segment_row: int, reason: int, limit: int
 @inlined
 def _end_attempt(
     state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int
-) -> int:
-    """Settle an attempt on limits and budgets, once. Returns its cost in nano-USD."""
+) -> tuple[int, int]:
+    """Settle an attempt on limits and budgets, once. Returns its cost in nano-USD, and where room came free."""
     request = state.requests[slot]
     deployment = state.deployments[request["deployment"]]
     model = state.models[deployment["model"]]
     cost = price(model, input_tokens, cached_tokens, output_tokens)
-    capacity.settle(state, slot, input_tokens, cached_tokens, output_tokens, cost, now_us)
+    freed = capacity.settle(state, slot, input_tokens, cached_tokens, output_tokens, cost, now_us)
     tenant = state.tenants[request["tenant"]]
     open_budget_period(state, tenant)
     tenant["budget_held"] -= request["held_nano_usd"]
@@ -217,7 +219,7 @@ def _end_attempt(
     state.pulse[0]["in_flight"] -= 1
     if state.settings[0]["reservation"] == capacity.PREEMPT:
         drop_flight(state, slot)
-    return cost
+    return cost, freed
 
 
 @inlined
@@ -236,7 +238,8 @@ def complete(
     request = state.requests[slot]
     deployment_row = request["deployment"]
     deployment = state.deployments[deployment_row]
-    cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+    tier = request["tier"]
+    cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
     taken_us = now_us - request["dispatch_us"]
     seen = deployment["latency_us"]
     deployment["latency_us"] = taken_us if seen == 0 else seen + (taken_us - seen) // 8
@@ -247,17 +250,22 @@ def complete(
         now_us - request["arrive_us"], wait_us | quality << 48,
     )  # fmt: skip
     finish(state, slot)
-    _after_answer(state, deployment_row, scale_pm, now_us, user_policy)
+    _after_answer(state, deployment_row, tier, freed, scale_pm, now_us, user_policy)
 
 
 @inlined
-def _after_answer(state: State, deployment_row: int, scale_pm: int, now_us: int, user_policy: Plugged) -> None:
+def _after_answer(
+    state: State, deployment_row: int, tier: int, freed: int, scale_pm: int, now_us: int, user_policy: Plugged
+) -> None:
     """What every answer brings: limits seen, room for others, a drained account at rest."""
     deployment = state.deployments[deployment_row]
     account_row = deployment["account"]
     changed = see_limits(state, account_row, scale_pm, now_us)
     drained(state, account_row, now_us)
-    offer_account(state, account_row, -1 if changed else deployment["bucket"], now_us, user_policy)
+    if changed:
+        offer_account(state, account_row, now_us, user_policy)
+    else:
+        offer_freed(state, deployment_row, tier, freed, now_us, user_policy)
 
 
 @inlined
@@ -270,11 +278,13 @@ def refuse(
     pulse["now_us"] = now_us
     request = state.requests[slot]
     deployment_row = request["deployment"]
-    cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+    tier = request["tier"]
+    cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
     note_request(
         state, REFUSED, refusal, slot, limit_row, retry_after_us, 0, cost, 0, now_us - request["dispatch_us"]
     )
     rest(state, deployment_row, refusal, limit_row, retry_after_us, request["attempt"], request["key"], now_us)
+    ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
     request["failed_at"] = deployment_row
     if refusal == CALLER:
         end_unserved(state, slot, REJECT, CALLER_FAULT, -1)
@@ -284,7 +294,7 @@ def refuse(
         end_unserved(state, slot, EXPIRE, RETRYING, limit_row)
     else:
         _back_off(state, slot, now_us)
-    _after_answer(state, deployment_row, scale_pm, now_us, user_policy)
+    _after_answer(state, deployment_row, tier, freed, scale_pm, now_us, user_policy)
 
 
 @inlined
@@ -300,7 +310,7 @@ def _back_off(state: State, slot: int, now_us: int) -> None:
     request["deployment"] = NOWHERE
     note_request(state, BACKOFF, RETRYING, slot, -1, now_us + delay_us, 0, 0, 0, 0)
     ask(state, DO_RETRY, slot, request["request"], now_us + delay_us)
-    time_out(state, slot)
+    watch_deadline(state, slot)
 
 
 @inlined
@@ -312,12 +322,20 @@ def retry(state: State, slot: int, request_number: int, now_us: int, user_policy
 
 
 @inlined
-def expire(state: State, slot: int, request_number: int, now_us: int) -> None:
-    """The deadline of a request has come: it ends if it still waits or rests."""
-    waiting = _is_current(state, slot, request_number, WAITING)
-    if waiting or _is_current(state, slot, request_number, RESTING):
-        state.pulse[0]["now_us"] = now_us
-        _leave(state, slot, waiting, EXPIRE, state.requests[slot]["why"], now_us)
+def expire(state: State, now_us: int) -> None:
+    """The earliest deadline has come: who still waits or rests past its own ends."""
+    pulse = state.pulse[0]
+    if pulse["expire_us"] != now_us:
+        return
+    pulse["now_us"] = now_us
+    pulse["expire_us"] = NEVER_US
+    while pulse["deadlines"] > 0:
+        slot = state.deadlines[0]
+        request = state.requests[slot]
+        if request["deadline_us"] > now_us:
+            break
+        _leave(state, slot, request["status"] == WAITING, EXPIRE, request["why"], now_us)
+    set_timer(state)
 
 
 @inlined
@@ -342,7 +360,8 @@ def cancel(
     if _is_current(state, slot, request_number, IN_FLIGHT):
         request = state.requests[slot]
         deployment_row = request["deployment"]
-        cost = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+        tier = request["tier"]
+        cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
         latency_us = now_us - request["arrive_us"]
         kind = REJECT if reason == PREEMPTED else CANCEL
         in_flight = -1 if reason == PREEMPTED else 1
@@ -350,7 +369,7 @@ def cancel(
         finish(state, slot)
         deployment = state.deployments[deployment_row]
         drained(state, deployment["account"], now_us)
-        offer_account(state, deployment["account"], deployment["bucket"], now_us, user_policy)
+        offer_freed(state, deployment_row, tier, freed, now_us, user_policy)
         return
     waiting = _is_current(state, slot, request_number, WAITING)
     if waiting or _is_current(state, slot, request_number, RESTING):

@@ -1,20 +1,17 @@
-"""Placing: a request finds a deployment, or a deployment that frees finds a request.
+"""Placing: a request finds a deployment that has room now.
 
 A new or returning request looks at the models it may use, in order, and takes the deployment
 that the routing policy picks among those with room. If none has room it waits in its segment.
-From then on it is the deployments that look: each keeps one timer for the moment at which the
-first in line could fit, and asks again whenever something in its account ends. First in line
-is who is owed a guaranteed share there, then who has the highest aged priority; inside a tier
-the fair-share tag decides. A deployment is kept for the first in line: who is behind does not
-overtake, so a large request is never starved by small ones.
+From then on it is the deployments that look (`policies.waiting`).
 """
 
-from policies import capacity, charge, routing
+from policies import capacity, routing
 from policies.compile import inlined, leaf
+from policies.deadlines import forget_deadline
 from policies.draw import ROUTING, draw
 from policies.flights import add_flight
+from policies.lines import stands_behind
 from policies.log import (
-    ACTIVE,
     BEHIND_OTHERS,
     COOLING,
     DISPATCH,
@@ -28,37 +25,12 @@ from policies.log import (
 )
 from policies.notes import ask, note_request
 from policies.plug import ask_policy
-from policies.queues import is_ahead
+from policies.prices import expected_price, most_output, worst_price
+from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
-from policies.state import DO_DISPATCH, DO_WAKE, IN_FLIGHT, NEVER_US, NO_SLOT, NOWHERE, State
+from policies.state import DO_DISPATCH, IN_FLIGHT, NOWHERE, State
 
-MOST_OFFERS_PER_EVENT = 16
-POLICY_ASKED_AGAIN_US = 100_000
 UNSUITED = (TOO_LARGE, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET)
-
-
-@leaf
-def most_output(request: Row, model: Row) -> int:
-    """Output tokens to reserve: what was asked for, or imposed: never above what the model gives."""
-    asked = request["max_output_tokens"]
-    most = model["max_output_tokens"]
-    return int(asked) if 0 < asked < most else int(most)
-
-
-@leaf
-def price(model: Row, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
-    """Cost in nano-USD at this model's prices."""
-    return charge.cost_nano_usd(
-        model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"], model["output_nano_usd_per_1m"],
-        input_tokens, cached_tokens, output_tokens,
-    )  # fmt: skip
-
-
-@leaf
-def worst_price(model: Row, input_tokens: int, output_tokens: int) -> int:
-    """The most an attempt can cost: nothing cached (or cached, where that costs more), output full."""
-    dearest = max(model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"])
-    return charge.cost_nano_usd(dearest, dearest, model["output_nano_usd_per_1m"], input_tokens, 0, output_tokens)
 
 
 @leaf
@@ -91,58 +63,6 @@ def unsuited(state: State, slot: int, model_row: int) -> int:
     return NO_REASON
 
 
-@leaf
-def resting_until_us(state: State, deployment: Row) -> int:
-    """When the latest cooldown of deployment, bucket and account ends; NEVER_US if the account is not active."""
-    account = state.accounts[deployment["account"]]
-    if account["state"] != ACTIVE:
-        return NEVER_US
-    bucket = state.buckets[deployment["bucket"]]
-    return int(max(deployment["cool_until_us"], bucket["cool_until_us"], account["cool_until_us"]))
-
-
-@leaf
-def _score(state: State, slot: int, now_us: int) -> int:
-    request = state.requests[slot]
-    waited_us = now_us - request["arrive_us"]
-    return int(
-        state.tiers[request["tier"]]["priority_milli"] * 1_000_000 + state.settings[0]["aging_milli_per_s"] * waited_us
-    )
-
-
-@inlined
-def is_owed_here(state: State, slot: int, deployment: Row, now_us: int) -> bool:
-    """Whether the request's tier is owed room on this deployment by its guaranteed share."""
-    mode = state.settings[0]["reservation"]
-    if mode != capacity.FLOOR and mode != capacity.PREEMPT:
-        return False
-    model = state.models[deployment["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
-    return capacity.is_owed(state, slot, deployment, output, worst, now_us)
-
-
-@inlined
-def _outranks(state: State, one: int, owed: int, other: int, other_owed: int, now_us: int) -> bool:
-    """Whether request `one` is served before `other` of another tier."""
-    if owed != other_owed:
-        return owed > other_owed
-    score, other_score = _score(state, one, now_us), _score(state, other, now_us)
-    if score != other_score:
-        return score > other_score
-    return bool(state.requests[one]["request"] < state.requests[other]["request"])
-
-
-@inlined
-def goes_before(state: State, one: int, other: int, deployment: Row, now_us: int) -> bool:
-    """Whether request `one` is served before `other` on this deployment."""
-    if state.requests[one]["tier"] == state.requests[other]["tier"]:
-        return is_ahead(state.requests, one, other)
-    owed = is_owed_here(state, one, deployment, now_us)
-    other_owed = is_owed_here(state, other, deployment, now_us)
-    return _outranks(state, one, int(owed), other, int(other_owed), now_us)
-
-
 @inlined
 def never_fits(state: State, slot: int, deployment: Row) -> int:
     """Row of a limit that keeps this request from this deployment for ever; -1 if there is none."""
@@ -155,58 +75,6 @@ def never_fits(state: State, slot: int, deployment: Row) -> int:
         return -1
     worst = worst_price(model, request["input_tokens"], output)
     return capacity.never_fits(state, slot, deployment, output, worst)
-
-
-@inlined
-def first_in_line(state: State, deployment_row: int, now_us: int) -> int:
-    """Slot of the waiting request that this deployment would serve next, or NO_SLOT."""
-    if state.pulse[0]["waiting_segments"] == 0:
-        return NO_SLOT
-    rivals = _find_champions(state, deployment_row)
-    return _best_champion(state, state.deployments[deployment_row], rivals, now_us)
-
-
-@inlined
-def _find_champions(state: State, deployment_row: int) -> int:
-    """Note of each tier who is first in line on this deployment; returns how many tiers have somebody."""
-    count = state.pulse[0]["waiting_segments"]
-    width, tiers = state.deployments.size, state.tiers.size
-    for tier in range(tiers):
-        state.tiers[tier]["champion"] = NO_SLOT
-    rivals = 0
-    for place in range(count):
-        segment_row = state.waiting[place]
-        if state.eligible[segment_row * width + deployment_row] == 0:
-            continue
-        head = state.segments[segment_row]["head"]
-        tier = state.tiers[state.requests[head]["tier"]]
-        if tier["champion"] == NO_SLOT:
-            tier["champion"] = head
-            rivals += 1
-        elif is_ahead(state.requests, head, tier["champion"]):
-            tier["champion"] = head
-    return rivals
-
-
-@inlined
-def _best_champion(state: State, deployment: Row, rivals: int, now_us: int) -> int:
-    """Of the first of each tier, the one that is served first."""
-    best, best_owed = NO_SLOT, 0
-    for row in range(state.tiers.size):
-        champion = state.tiers[row]["champion"]
-        if champion == NO_SLOT:
-            continue
-        owed = int(is_owed_here(state, champion, deployment, now_us)) if rivals > 1 else 0
-        if best == NO_SLOT or _outranks(state, champion, owed, best, best_owed, now_us):
-            best, best_owed = champion, owed
-    return best
-
-
-@leaf
-def expected_price(state: State, request: Row, model: Row) -> int:
-    """What the request will cost with this model if its output is as long as predicted, in nano-USD."""
-    output = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000
-    return price(model, request["input_tokens"], 0, output)
 
 
 @leaf
@@ -235,18 +103,6 @@ def pick(state: State, slot: int, count: int, now_us: int, user_policy: Plugged)
         if row == chosen:
             return int(chosen)
     return NOWHERE
-
-
-@inlined
-def _is_behind(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
-    """Whether the first of any tier who waits here is served before this request, if it stood in line, too."""
-    _find_champions(state, deployment_row)
-    deployment = state.deployments[deployment_row]
-    for tier in range(state.tiers.size):
-        champion = state.tiers[tier]["champion"]
-        if champion != NO_SLOT and goes_before(state, champion, slot, deployment, now_us):
-            return True
-    return False
 
 
 @inlined
@@ -282,7 +138,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
             if pulse["why"] in UNSUITED or reason not in UNSUITED:
                 pulse["why"] = reason
             continue
-        if pulse["waiting"] > 0 and _is_behind(state, slot, row, now_us):
+        if pulse["waiting"] > 0 and stands_behind(state, slot, row, now_us):
             pulse["why"] = BEHIND_OTHERS
             continue
         offer_terms(deployment, expected, performance)
@@ -416,6 +272,7 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
     output = most_output(request, model)
     worst = worst_price(model, request["input_tokens"], output)
     capacity.reserve(state, slot, deployment_row, output, worst, now_us)
+    forget_deadline(state, slot)
     request["deployment"] = deployment_row
     request["reserved_output"] = output
     request["held_nano_usd"] = worst
@@ -434,70 +291,3 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
         worst, request["input_tokens"] + output, now_us - request["arrive_us"], 0, 0,
     )  # fmt: skip
     ask(state, DO_DISPATCH, slot, request["request"], now_us)
-
-
-@inlined
-def _room_at_us(state: State, slot: int, deployment_row: int, now_us: int) -> int:
-    model = state.models[state.deployments[deployment_row]["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
-    return capacity.room_at_us(state, slot, deployment_row, output, worst, now_us)
-
-
-@inlined
-def _next_owed_us(state: State, first: int, deployment_row: int, now_us: int) -> int:
-    """When the first of another tier will be owed a share, and fit: it then comes before `first`."""
-    deployment = state.deployments[deployment_row]
-    model = state.models[deployment["model"]]
-    earliest_us = NEVER_US
-    for tier in range(state.tiers.size):
-        slot = state.tiers[tier]["champion"]
-        if slot == NO_SLOT or slot == first:
-            continue
-        output = most_output(state.requests[slot], model)
-        worst = worst_price(model, state.requests[slot]["input_tokens"], output)
-        owed_us = capacity.owed_at_us(state, slot, deployment, output, worst, now_us)
-        if now_us < owed_us < earliest_us:
-            earliest_us = min(earliest_us, max(owed_us, _room_at_us(state, slot, deployment_row, now_us)))
-    return earliest_us
-
-
-@inlined
-def arm(state: State, deployment_row: int, now_us: int) -> None:
-    """Set the deployment's timer to when the first in line could fit, unless it is set earlier."""
-    deployment = state.deployments[deployment_row]
-    if resting_until_us(state, deployment) < deployment["wake_us"]:
-        slot = first_in_line(state, deployment_row, now_us)
-        if slot != NO_SLOT:
-            arm_for(state, deployment_row, slot, now_us)
-
-
-@inlined
-def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
-    """Set the deployment's timer for this request, which `first_in_line` has just found to be first there."""
-    deployment = state.deployments[deployment_row]
-    rests_us = max(resting_until_us(state, deployment), now_us)
-    if rests_us >= deployment["wake_us"]:
-        return
-    at_us = max(rests_us, _room_at_us(state, slot, deployment_row, now_us))
-    mode = state.settings[0]["reservation"]
-    if at_us > now_us and (mode == capacity.FLOOR or mode == capacity.PREEMPT):
-        at_us = min(at_us, max(rests_us, _next_owed_us(state, slot, deployment_row, now_us)))
-    if at_us < deployment["wake_us"]:
-        deployment["wake_us"] = at_us
-        ask(state, DO_WAKE, deployment_row, -1, at_us)
-
-
-@inlined
-def arm_segment(state: State, segment_row: int, now_us: int) -> None:
-    """Set the timers of all deployments that serve a segment, after its first in line changed."""
-    if state.pulse[0]["waiting"] == 0:
-        return
-    eligible = segment_row * state.deployments.size
-    bits = state.segments[segment_row]["models"]
-    for model_row in range(state.models.size):
-        if bits >> model_row & 1:
-            model = state.models[model_row]
-            for row in range(model["deployments_lo"], model["deployments_hi"]):
-                if state.eligible[eligible + row] and state.deployments[row]["wake_us"] > now_us:
-                    arm(state, row, now_us)

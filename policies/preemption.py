@@ -3,7 +3,7 @@
 from policies import capacity
 from policies.compile import inlined
 from policies.limits import IN_FLIGHT as SLOTS
-from policies.placing import is_owed_here
+from policies.lines import is_owed
 from policies.rows import Row
 from policies.state import NO_SLOT, State
 
@@ -32,7 +32,7 @@ def borrowed_victim(state: State, slot: int, bits: int, now_us: int) -> int:
         deployment = state.deployments[row]
         if state.open[access + row] == 0 or not bits >> deployment["model"] & 1:
             continue
-        if not is_owed_here(state, slot, deployment, now_us):
+        if not is_owed(state, slot, deployment, now_us):
             continue
         other = deployment["newest"]
         while other != NO_SLOT:

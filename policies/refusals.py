@@ -15,7 +15,7 @@ All models of an account x class share limits, so they rest together: trying the
 siblings of a bucket that refuses only spreads the pressure.
 """
 
-from policies.compile import inlined
+from policies.compile import inlined, leaf
 from policies.limits import DAY, FIXED, rescale
 from policies.log import (
     ACCELERATION,
@@ -39,9 +39,19 @@ from policies.log import (
 from policies.log import ACCOUNT as ACCOUNT_ROW
 from policies.notes import note
 from policies.rows import Row
-from policies.state import State
+from policies.state import NEVER_US, State
 
 UNKNOWN_QUOTA_REST_US = 3_600_000_000
+
+
+@leaf
+def resting_until_us(state: State, deployment: Row) -> int:
+    """When the latest cooldown of deployment, bucket and account ends; NEVER_US if the account is not active."""
+    account = state.accounts[deployment["account"]]
+    if account["state"] != ACTIVE:
+        return NEVER_US
+    bucket = state.buckets[deployment["bucket"]]
+    return int(max(deployment["cool_until_us"], bucket["cool_until_us"], account["cool_until_us"]))
 
 
 @inlined

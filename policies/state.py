@@ -41,8 +41,8 @@ PULSE = np.dtype(
         (name, "<i8")
         for name in (
             "now_us", "arrived", "in_system", "waiting", "in_flight", "free_slot",
-            "log_count", "effect_count", "waiting_segments", "round_robin",
-            "why", "why_limit", "why_deployment", "clears_us", "candidates",
+            "log_count", "effect_count", "waiting_segments",
+            "why", "why_limit", "deadlines", "expire_us",
         )
     ]
 )  # fmt: skip
@@ -54,11 +54,12 @@ ACCOUNT = np.dtype(
         ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
         ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
+        ("short", "<i8"), ("yielding", "<i8"),           # of its deployments: short of the account's limits, yielding to others
     ]
 )  # fmt: skip
 
 BUCKET = np.dtype(
-    [("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8")]
+    [("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("short", "<i8")]
 )
 
 DEPLOYMENT = np.dtype(
@@ -70,12 +71,15 @@ DEPLOYMENT = np.dtype(
         ("latency_us", "<i8"), ("weight", "<f8"),
         ("surely_fits_tokens", "<i8"),                                # smaller requests fit every limit when idle
         ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
+        ("armed_for", "<i8"), ("armed_request", "<i8"), ("armed_segment", "<i8"),   # first in line when the timer was set
+        ("short", "<i8"), ("yields", "<i8"),             # what it is short of; that it yields to another deployment's first
     ]
 )  # fmt: skip
 
 MODEL = np.dtype(
     [
         ("input_nano_usd_per_1m", "<i8"), ("cached_nano_usd_per_1m", "<i8"), ("output_nano_usd_per_1m", "<i8"),
+        ("dearest_nano_usd_per_1m", "<i8"),              # of an input token, cached or not
         ("context_tokens", "<i8"), ("max_output_tokens", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("chain_lo", "<i8"), ("chain_hi", "<i8"),
         ("dedicated", "<i8"),                                         # deployments in dedicated accounts
@@ -95,7 +99,7 @@ TENANT = np.dtype(
 TIER = np.dtype(
     [
         ("priority_milli", "<i8"), ("virtual", "<i8"), ("above_pm", "<i8"),
-        ("champion", "<i8"), ("owed", "<i8"),            # while a deployment looks for who is first in line
+        ("champion", "<i8"),                            # while a deployment looks for who is first in line
         ("rank", "<i8"), ("share_pm", "<i8"),
     ]
 )  # fmt: skip
@@ -103,7 +107,8 @@ TIER = np.dtype(
 SEGMENT = np.dtype(
     [
         ("head", "<i8"), ("count", "<i8"), ("models", "<i8"), ("access", "<i8"), ("place", "<i8"),
-        ("tier", "<i8"), ("used", "<i8"), ("wanted", "<i8"), ("misfits", "<i8"), ("places", "<i8"),
+        ("tier", "<i8"), ("used", "<i8"), ("wanted", "<i8"), ("misfits", "<i8"),
+        ("lo", "<i8"), ("places", "<i8"),                # its deployments stand in `places`, so many from `lo`
     ]
 )  # fmt: skip
 
@@ -125,7 +130,7 @@ REQUEST = np.dtype(
         ("tenant", "<i8"), ("number", "<i8"), ("segment", "<i8"), ("deployment", "<i8"),
         ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("max_output_tokens", "<i8"), ("reserved_output", "<i8"),
         ("complexity_pm", "<i8"), ("wanted", "<i8"), ("attempt", "<i8"), ("tier", "<i8"),
-        ("status", "<i8"), ("service_class", "<i8"), ("why", "<i8"), ("timer", "<i8"), ("failed_at", "<i8"), ("key", "<i8"),
+        ("status", "<i8"), ("service_class", "<i8"), ("why", "<i8"), ("deadline_place", "<i8"), ("failed_at", "<i8"), ("key", "<i8"),
         ("tagged", "<i8"), ("most_tokens", "<i8"),
     ]
 )  # fmt: skip
@@ -134,7 +139,7 @@ REQUEST = np.dtype(
 DO_DISPATCH, DO_WAKE, DO_RETRY, DO_EXPIRE, DO_READY, DO_ABORT, DO_TICK = 1, 2, 3, 4, 5, 6, 7
 EFFECT = np.dtype([("kind", "<i8"), ("row", "<i8"), ("request", "<i8"), ("time_us", "<i8")])
 
-HEADER_WORDS = 80
+HEADER_WORDS = 88
 LOG_ROWS = 16_384
 LOG_SLACK = 1_024
 
@@ -156,6 +161,7 @@ class State(NamedTuple):
     shares: Rows             # one limiter per (limit row, tier), rows limit * tiers + tier
     logs: Rows               # entries of all sliding limiters
     requests: Rows
+    deadlines: Ints          # slots that wait or rest, as a heap by deadline, the first pulse.deadlines
     waiting: Ints            # segments in which somebody waits, the first pulse.waiting_segments
     candidates: Ints
     scores: Floats
@@ -163,6 +169,7 @@ class State(NamedTuple):
     account_deployments: Ints
     open: Bytes              # (access class, deployment): region, tags, models of the contract, pool
     eligible: Bytes          # (segment, deployment): open, and of a model that its requests may use
+    places: Ints             # deployments of each segment
     params: Floats
     memory: Floats
     effects: Rows
@@ -172,7 +179,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, F8, I8, I8, U1, U1, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, I8, F8, I8, I8, U1, U1, I8, F8, F8, EFFECT, ROW,
 )  # fmt: skip
 
 

@@ -2,31 +2,21 @@
 
 from policies import capacity
 from policies.compile import inlined
+from policies.deadlines import forget_deadline, watch_deadline
+from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
-from policies.notes import ask, note_request
-from policies.placing import (
-    MOST_OFFERS_PER_EVENT,
-    POLICY_ASKED_AGAIN_US,
-    arm,
-    arm_for,
-    arm_segment,
-    dispatch,
-    expected_price,
-    first_in_line,
-    most_output,
-    never_fits,
-    offer_terms,
-    pick,
-    resting_until_us,
-    suited_models,
-    unsuited,
-    worst_price,
-)
+from policies.notes import note_request
+from policies.placing import dispatch, never_fits, offer_terms, pick, suited_models, unsuited
+from policies.prices import expected_price, most_output, worst_price
 from policies.queues import advance, push, remove
+from policies.refusals import resting_until_us
 from policies.routing import performance_pm
-from policies.rows import Plugged
-from policies.state import DO_EXPIRE, DO_WAKE, FREE, NEVER_US, NO_SLOT, NOWHERE, WAITING, State
+from policies.rows import Plugged, Row
+from policies.state import FREE, NO_SLOT, NOWHERE, WAITING, State
+from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by
 
+MOST_OFFERS_PER_EVENT = 16
+POLICY_ASKED_AGAIN_US = 100_000
 _MISFITS = 36_028_797_018_963_913       # 2**55 - 55, a prime
 
 
@@ -41,6 +31,21 @@ def _misfits(state: State, slot: int, bits: int) -> int:
         if bits >> deployment["model"] & 1 and never_fits(state, slot, deployment) >= 0:
             number = (number * 31 + row + 1) % _MISFITS
     return number
+
+
+@inlined
+def _list_places(state: State, slot: int, segment_row: int, bits: int) -> None:
+    """Write down which deployments may serve the requests of a new segment, of which `slot` is one."""
+    width = state.deployments.size
+    access = state.tenants[state.requests[slot]["tenant"]]["access"]
+    segment = state.segments[segment_row]
+    segment["lo"], segment["places"] = segment_row * width, 0
+    for row in range(width):
+        suited = bits >> state.deployments[row]["model"] & 1 and never_fits(state, slot, state.deployments[row]) < 0
+        if suited and state.open[access * width + row] > 0:
+            state.eligible[segment_row * width + row] = 1
+            state.places[segment["lo"] + segment["places"]] = row
+            segment["places"] += 1
 
 
 @inlined
@@ -63,12 +68,7 @@ def find_segment(state: State, slot: int, bits: int) -> int:
             segment["misfits"] = misfits
             segment["tier"] = request["tier"]
             segment["head"], segment["count"] = NO_SLOT, 0
-            width = state.deployments.size
-            for row in range(width):
-                suited = bits >> state.deployments[row]["model"] & 1 and never_fits(state, slot, state.deployments[row]) < 0
-                eligible = suited and state.open[access * width + row] > 0
-                state.eligible[place * width + row] = eligible
-                segment["places"] += eligible
+            _list_places(state, slot, place, bits)
             return int(place)
         same = segment["access"] == access and segment["wanted"] == request["wanted"] and segment["models"] == bits
         if same and segment["misfits"] == misfits:
@@ -87,16 +87,7 @@ def begin_waiting(state: State, slot: int, segment_row: int, reason: int, limit:
     request["deployment"] = NOWHERE
     push(state, segment_row, slot)
     note_request(state, QUEUE, reason, slot, limit, segment_row, state.pulse[0]["waiting"], 0, 0, 0)
-    time_out(state, slot)
-
-
-@inlined
-def time_out(state: State, slot: int) -> None:
-    """Ask once per request to be called at its deadline."""
-    request = state.requests[slot]
-    if request["timer"] == 0 and request["deadline_us"] < NEVER_US:
-        request["timer"] = 1
-        ask(state, DO_EXPIRE, slot, request["request"], request["deadline_us"])
+    watch_deadline(state, slot)
 
 
 @inlined
@@ -109,6 +100,7 @@ def stop_waiting(state: State, slot: int) -> None:
 def finish(state: State, slot: int) -> None:
     """Give the slot of an ended request back."""
     pulse = state.pulse[0]
+    forget_deadline(state, slot)
     state.requests[slot]["status"] = FREE
     state.requests[slot]["next"] = pulse["free_slot"]
     pulse["free_slot"] = slot
@@ -149,49 +141,76 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
     model = state.models[deployment["model"]]
     left = 0
     while state.pulse[0]["waiting"] > 0 and resting_until_us(state, deployment) <= now_us:
-        slot = first_in_line(state, deployment_row, now_us)
+        slot = first_to_serve(state, deployment_row, now_us)
         if slot == NO_SLOT:
+            disarm(state, deployment_row, now_us)
             return
         if left == MOST_OFFERS_PER_EVENT:
-            deployment["wake_us"] = now_us
-            ask(state, DO_WAKE, deployment_row, -1, now_us)
+            ring_by(state, deployment_row, now_us)
             return
         left += 1
         request = state.requests[slot]
-        segment_row = request["segment"]
         if unsuited(state, slot, deployment["model"]) == TENANT_BUDGET:
             _suit_again(state, slot, now_us)
             continue
         output = most_output(request, model)
         worst = worst_price(model, request["input_tokens"], output)
-        if capacity.why_not(state, slot, deployment_row, output, worst, now_us) != NO_REASON:
+        why = capacity.why_not(state, slot, deployment_row, output, worst, now_us)
+        if why != NO_REASON or must_yield(state, slot, deployment_row, now_us):
             arm_for(state, deployment_row, slot, now_us)
             return
         offer_terms(deployment, expected_price(state, request, model), performance_pm(model, request["complexity_pm"]))
         state.candidates[0] = deployment_row
         if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
             request["why"] = POLICY_WAITS
-            deployment["wake_us"] = now_us + POLICY_ASKED_AGAIN_US
-            ask(state, DO_WAKE, deployment_row, -1, deployment["wake_us"])
+            ring_by(state, deployment_row, now_us + POLICY_ASKED_AGAIN_US)
             return
-        advance(state, slot)
-        stop_waiting(state, slot)
-        dispatch(state, slot, deployment_row, 1, now_us)
-        arm_segment(state, segment_row, now_us)
-    arm(state, deployment_row, now_us)
+        _serve(state, slot, deployment_row, now_us)
+    if state.pulse[0]["waiting"] > 0:
+        arm(state, deployment_row, now_us)
+    else:
+        disarm(state, deployment_row, now_us)
 
 
 @inlined
-def offer_account(state: State, account_row: int, bucket_row: int, now_us: int, user_policy: Plugged) -> None:
-    """Offer room that came free to all deployments it may help.
+def _serve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
+    """Send who waited; the other deployments it waited for look at who is first there now."""
+    segment_row = state.requests[slot]["segment"]
+    advance(state, slot)
+    stop_waiting(state, slot)
+    dispatch(state, slot, deployment_row, 1, now_us)
+    arm_segment(state, segment_row, now_us)
 
-    Those of the bucket (-1: of every bucket), or of the whole account where it has limits of its own.
-    """
-    if state.pulse[0]["waiting"] == 0:
+
+@inlined
+def offer_freed(state: State, deployment_row: int, tier: int, freed: int, now_us: int, user_policy: Plugged) -> None:
+    """Offer room that an attempt of a tier gave back to the deployments where it may be of use."""
+    if state.pulse[0]["waiting"] == 0 or freed == 0:
         return
-    account = state.accounts[account_row]
-    whole = bucket_row < 0 or account["limit_hi"] > account["limit_lo"]
+    deployment = state.deployments[deployment_row]
+    account = state.accounts[deployment["account"]]
     for place in range(account["deployments_lo"], account["deployments_hi"]):
         row = state.account_deployments[place]
-        if whole or state.deployments[row]["bucket"] == bucket_row:
+        other = state.deployments[row]
+        of_bucket = freed & capacity.FREED_OF_BUCKET and other["bucket"] == deployment["bucket"]
+        if of_bucket or (freed & capacity.FREED_OF_ACCOUNT and _may_use(state, other, tier)):
             offer(state, row, now_us, user_policy)
+
+
+@inlined
+def _may_use(state: State, deployment: Row, tier: int) -> bool:
+    """Whether room on the account's limits, and in a tier's share of them, may change whom a deployment serves."""
+    if deployment["short"] == SHORT_OF_ACCOUNT or deployment["yields"] == 1:
+        return True
+    if state.settings[0]["reservation"] >= capacity.PARTITION:
+        return True
+    first = armed_for(state, deployment)
+    return bool(first != NO_SLOT and has_floor(state, tier) and state.requests[first]["tier"] != tier)
+
+
+@inlined
+def offer_account(state: State, account_row: int, now_us: int, user_policy: Plugged) -> None:
+    """All limits of an account have changed: every deployment looks again."""
+    account = state.accounts[account_row]
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        offer(state, state.account_deployments[place], now_us, user_policy)

@@ -60,7 +60,7 @@ class Checker:
         self.room = Room(facts, self.notes)
         self.ledger = Ledger(facts, self.notes, self.report)
         self.accounts = Accounts(facts, self.notes)
-        self.lines = Lines(facts, self.notes, self.room)
+        self.lines = Lines(facts, self.notes, self.room, self.accounts)
         self.choice = Choice(facts, self.room, self.ledger, self.accounts, self.lines)
         self.moments = Moments(self.notes, self.cases, facts.start_us, self._leave_moment if work_conservation else None)
         self.endings = Endings(self)
@@ -335,7 +335,7 @@ class Checker:
             if self.accounts.may_take(row) is not None:
                 continue
             first = self.lines.first(row)
-            if first is None or not self.room.surely_has_room(first, place):
+            if first is None or not self.room.surely_has_room(first, place) or self.lines.may_yield(first, row):
                 continue
             if self.ledger.affords(first, worst_nano(first, self.facts.models[place.model])):
                 self.notes.add("idle", f"{place.name} has room and stands idle while request {first.number} waits, first in line")

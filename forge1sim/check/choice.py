@@ -74,6 +74,7 @@ class Choice:
             self._accounts.may_take(deployment) is None
             and self._room.surely_has_room(case, place)
             and self._lines.overtaken(case, deployment) is None
+            and not self._lines.may_yield(case, deployment)
         )
 
     def free(self, case: Case, suited: frozenset[int]) -> list[int]:

@@ -4,11 +4,14 @@ Requests with the same contract, wanted model and suited models wait side by sid
 the fair-share start tag decides (start-time fair queueing: Goyal, Vin and Cheng, 1996), then the
 order of arrival; without fair shares the order of arrival alone. Between tiers those come first
 that are owed a guaranteed share there, then the higher priority aged by waiting, then the earlier.
+Whom only a reservation keeps out stops nobody. Who is short of a limit that several deployments
+draw on comes first on all of them.
 """
 
 import heapq
 from collections.abc import Iterator
 
+from forge1sim.check.accounts import Accounts
 from forge1sim.check.case import Case
 from forge1sim.check.facts import DeploymentFact, Facts
 from forge1sim.check.report import Notebook
@@ -48,8 +51,12 @@ class Group:
 class Lines:
     """All waiting requests and the order among them."""
 
-    def __init__(self, facts: Facts, notes: Notebook, room: Room) -> None:
-        self._facts, self._notes, self._room = facts, notes, room
+    def __init__(self, facts: Facts, notes: Notebook, room: Room, accounts: Accounts) -> None:
+        self._facts, self._notes, self._room, self._accounts = facts, notes, room, accounts
+        limits = [set(place.limits) for place in facts.deployments]
+        self._beside = [
+            [other for other in range(len(limits)) if other != row and limits[row] & limits[other]] for row in range(len(limits))
+        ]
         self._fair = facts.bundle.queue.fair_share
         self._aging_milli = round(facts.bundle.queue.aging_per_s * 1000)
         self._groups: dict[tuple[int, int, frozenset[int]], Group] = {}
@@ -118,7 +125,7 @@ class Lines:
                     if other is None or (case.tag, case.number) < (other.tag, other.number):
                         best[case.tier] = case
                     break
-        return list(best.values())
+        return [case for case in best.values() if self._room.over_share(case, place) is None]
 
     def first(self, deployment: int) -> Case | None:
         """Who is first in line in front of a deployment."""
@@ -133,16 +140,38 @@ class Lines:
         if self.waiting == 0:
             return None
         place = self._facts.deployments[deployment]
-        mine: tuple[bool, int, int] | None = None
         for head in self.heads(deployment):
-            if head is case:
+            rule = self._comes_before(head, place, case, place)
+            if rule is not None:
+                return rule, head
+        for other in self._beside[deployment]:
+            if self._accounts.may_take(other) is not None:
                 continue
-            if head.tier == case.tier:
-                if (self.tag(head), head.number) < (self.tag(case), case.number):
-                    return "order", head
-            else:
-                rank = self._rank(head, place)
-                mine = mine or self._rank(case, place)
-                if rank < mine:
-                    return ("floor" if rank[0] < mine[0] else "priority"), head
+            # Who is owed changes with time, and a gateway looks when something happens: all must come before.
+            there = self._facts.deployments[other]
+            heads = self.heads(other)
+            rules = [self._comes_before(head, there, case, place) for head in heads]
+            if heads and all(rules) and all(self._room.is_short_of_shared(head, there, place) for head in heads):
+                return str(rules[0]), heads[0]
         return None
+
+    def may_yield(self, case: Case, deployment: int) -> bool:
+        """Whether somebody in front of a deployment that shares limits with this one may come before this request."""
+        place = self._facts.deployments[deployment]
+        return any(
+            self._comes_before(head, self._facts.deployments[other], case, place)
+            and not self._room.surely_has_room(head, self._facts.deployments[other])
+            for other in self._beside[deployment]
+            for head in self.heads(other)
+        )
+
+    def _comes_before(self, one: Case, there: DeploymentFact, other: Case, here: DeploymentFact) -> str | None:
+        """The rule by which `one`, who waits for a deployment, comes before `other` on this one; None if it does not."""
+        if one is other:
+            return None
+        if one.tier == other.tier:
+            return "order" if (self.tag(one), one.number) < (self.tag(other), other.number) else None
+        rank, other_rank = self._rank(one, there), self._rank(other, here)
+        if rank >= other_rank:
+            return None
+        return "floor" if rank[0] < other_rank[0] else "priority"

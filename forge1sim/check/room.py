@@ -120,6 +120,18 @@ class Room:
                 return False
         return self.over_share(case, place) is None
 
+    def is_short_of_shared(self, case: Case, there: DeploymentFact, here: DeploymentFact) -> bool:
+        """Whether a request lacks, of all limits of a deployment, only some that another deployment draws on, too.
+
+        Where tiers have parts of their own, one that is kept out may not be any more by now: then no.
+        """
+        if not self._doubtful.isdisjoint(there.limits) or self.mode in ("partition", "trunk", "cap"):
+            return False
+        lacks = [
+            row for row, used, held in self._needs(case, there) if not self._limiters[row].fits(used + held, self._notes.now_us)
+        ]
+        return bool(lacks) and set(lacks) <= set(here.limits)
+
     def could_ever_take(self, case: Case, place: DeploymentFact) -> bool:
         """Whether an attempt passes every limit of the deployment when it is idle."""
         known = case.possible.get(place.row)

@@ -175,7 +175,7 @@ def _carry_out(state: State, world: World, providers: Handle, now_us: int, user_
         elif kind == DO_RETRY:
             _plan(world, at_us, RETRIED, effect["request"], 0, row)
         elif kind == DO_EXPIRE:
-            _plan(world, at_us, EXPIRED, effect["request"], 0, row)
+            _plan(world, at_us, EXPIRED, 0, 0, 0)
         elif kind == DO_READY:
             _plan(world, at_us, READY, row, 0, row)
         elif kind == DO_ABORT:
@@ -199,7 +199,7 @@ def happen(
     elif kind == RETRIED:
         gateway.retry(state, row, request_number, now_us, user_policy)
     elif kind == EXPIRED:
-        gateway.expire(state, row, request_number, now_us)
+        gateway.expire(state, now_us)
     elif kind == CANCELLED:
         _hang_up(state, world, providers, row, request_number, CLIENT_GONE, now_us, user_policy)
     elif kind == TICKED:

@@ -12,7 +12,7 @@ from typing import Any
 
 from patching import replaced
 from running import check, run
-from worlds import World, rich_world, small_world
+from worlds import World, rich_world, shared_world, small_world
 
 from policies import charge as charges
 from policies import limits as windows
@@ -58,6 +58,8 @@ def _with(table: Any, **changes: Any) -> Any:
 def world_of(name: str) -> World:
     """`rich`, `rich:MODE` (of reservation), or the subject of a small world."""
     kind, _, mode = name.partition(":")
+    if kind == "shared":
+        return shared_world()
     if kind != "rich":
         return small_world(kind)
     world = rich_world()
@@ -228,7 +230,7 @@ def request_budget_ignored(right: Any) -> Any:
     return unsuited
 
 
-@mutant("placing.worst_price", "fields", "worst_case")
+@mutant("prices.worst_price", "fields", "worst_case")
 def worst_case_forgets_output(right: Any) -> Any:
     return lambda model, input_tokens, output_tokens: right(model, input_tokens, 0)
 
@@ -277,7 +279,7 @@ def fallback_before_what_was_wanted(right: Any) -> Any:
     return chain_of
 
 
-@mutant("placing.resting_until_us", "resting")
+@mutant("refusals.resting_until_us", "resting")
 def standby_account_used(right: Any) -> Any:
     def resting_until_us(state: Any, deployment: Any) -> int:
         account = state.accounts[deployment["account"]]
@@ -289,7 +291,7 @@ def standby_account_used(right: Any) -> Any:
     return resting_until_us
 
 
-@mutant("placing.resting_until_us", "resting")
+@mutant("refusals.resting_until_us", "resting")
 def retry_ignores_cooldown(right: Any) -> Any:
     return lambda state, deployment: NEVER_US if right(state, deployment) >= NEVER_US else 0
 
@@ -358,12 +360,17 @@ def one_attempt_too_many(right: Any) -> Any:
 # waiting
 
 
-@mutant("placing._score", "priority")
+@mutant("lines._is_higher", "priority")
 def priority_inverted(right: Any) -> Any:
-    return lambda *arguments: -right(*arguments)
+    return lambda *arguments: not right(*arguments)
 
 
-@mutant("placing.is_owed_here", "floor")
+@mutant("lines.must_yield", "floor", "priority", worlds="shared")
+def limits_of_the_account_forgotten(_right: Any) -> Any:
+    return lambda *arguments: False
+
+
+@mutant("lines.is_owed", "floor")
 def floor_ignored(_right: Any) -> Any:
     return lambda *arguments: False
 
@@ -377,7 +384,7 @@ def fair_share_ignored(right: Any) -> Any:
     return fill_settings
 
 
-@mutant("placing._is_behind", "order", "priority", "floor")
+@mutant("lines.stands_behind", "order", "priority", "floor")
 def newcomer_overtakes(_right: Any) -> Any:
     def settle_in(*_arguments: Any) -> bool:
         return False
@@ -399,7 +406,7 @@ def tenant_limit_ignored(_right: Any) -> Any:
     return lambda *arguments: True
 
 
-@mutant("placing.arm_for", "idle")
+@mutant("timers.arm_for", "idle")
 def timer_forgotten(_right: Any) -> Any:
     return lambda *arguments: None
 

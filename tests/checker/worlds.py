@@ -167,6 +167,28 @@ _DEMAND: dict[str, tuple[int, float, float | None]] = {
 }  # fmt: skip
 
 
+def shared_world() -> World:
+    """Two models on one limit of the account: few large requests of enterprise, many small ones of standard."""
+    service = Speed(service_s=Distribution(kind="deterministic", mean=1.0))
+    models = tuple(
+        Model(name=name, provider="p", input_usd_per_1m=1.0, output_usd_per_1m=1.0, speed=service) for name in ("small", "large")
+    )
+    account = Account(name="a", provider="p", limits=(Limit(dimension="tpm", limit=60_000.0, burst_s=10.0, charge="max_tokens"),))
+    tenants = (TenantGroup(name="few", tier="enterprise"), TenantGroup(name="many", tier="standard", count=4))
+    count, rate = 600, 4.0
+    rows = requests(np.random.default_rng(1), count, rate, 4, deadline_s=60.0)
+    rows["tenant"] += 1
+    rows["wanted"], rows["input_tokens"], rows["max_output_tokens"], rows["output_tokens"] = 0, 300, 100, 50
+    large = np.arange(0, count, 60)
+    rows["tenant"][large], rows["wanted"][large], rows["input_tokens"][large] = 0, 1, 5000
+    rows["number"] = np.arange(count)
+    rows["cached_tokens"] = 0
+    return World(
+        platform=Platform(models=models, accounts=(account,), providers=(Provider(name="p"),), tenants=tenants),
+        bundle=PolicyBundle(tiers=TIERS), requests=rows, horizon_s=count / rate, drain_s=600.0,
+    )  # fmt: skip
+
+
 def chance_world(seed: int, count: int = 300) -> World:
     """A world drawn by chance: any mixture of limits, windows, charges, modes and troubles."""
     rng = np.random.default_rng(seed)

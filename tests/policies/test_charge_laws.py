@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import charge, placing
+from policies import charge
+from policies import prices as model_prices
 from policies.layout import CHARGES
 from policies.plain import plain
 from policies.state import MODEL
 
 at_dispatch, held, at_end = (plain(f) for f in (charge.charged_at_dispatch, charge.held_until_end, charge.charged_at_end))
-cost, worst_price, price = plain(charge.cost_nano_usd), plain(placing.worst_price), plain(placing.price)
+cost, worst_price, price = plain(charge.cost_nano_usd), plain(model_prices.worst_price), plain(model_prices.price)
 tokens = st.integers(0, 2_000_000)
 prices = st.integers(0, 10**12)
 shares = st.floats(0, 1)
@@ -22,6 +23,7 @@ def _model(input_price, cached_price, output_price):
     model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"], model["output_nano_usd_per_1m"] = (
         input_price, cached_price, output_price,
     )  # fmt: skip
+    model["dearest_nano_usd_per_1m"] = max(input_price, cached_price)
     return model
 
 

@@ -1,0 +1,149 @@
+"""Who comes first: the line in front of every deployment, and between deployments that share a limit.
+
+First in line is who is owed a guaranteed share there, then who has the highest aged priority;
+inside a tier the fair-share tag decides. A deployment is kept for its first in line: who is
+behind does not overtake, so a large request is never starved by small ones. Deployments that
+draw on one limit of the account, or of the bucket, are kept for the first in line of all of
+them that is short of that very limit (`short`); whom only a reservation keeps out stops nobody.
+"""
+
+from policies import capacity
+from policies.compile import inlined, leaf
+from policies.prices import most_output, worst_price
+from policies.queues import is_ahead
+from policies.refusals import resting_until_us
+from policies.rows import Row
+from policies.state import NO_SLOT, State
+
+# what the first in line of a deployment is short of: nothing, its bucket's limits, its account's
+SHORT_OF_BUCKET, SHORT_OF_ACCOUNT = 1, 2
+
+
+@leaf
+def _is_higher(state: State, one: int, other: int) -> bool:
+    """Whether request `one` has the higher aged priority; both age alike, so that time changes nothing."""
+    first, second = state.requests[one], state.requests[other]
+    lead = state.tiers[first["tier"]]["priority_milli"] - state.tiers[second["tier"]]["priority_milli"]
+    aged = state.settings[0]["aging_milli_per_s"] * (second["arrive_us"] - first["arrive_us"])
+    score = lead * 1_000_000 + aged
+    return bool(score > 0 or (score == 0 and first["request"] < second["request"]))
+
+
+@inlined
+def is_owed(state: State, slot: int, deployment: Row, now_us: int) -> bool:
+    """Whether the request's tier is owed room on this deployment by its guaranteed share."""
+    if not has_floor(state, state.requests[slot]["tier"]) or deployment["shared"] == 0:
+        return False
+    model = state.models[deployment["model"]]
+    output = most_output(state.requests[slot], model)
+    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    return capacity.is_owed(state, slot, deployment, output, worst, now_us)
+
+
+@leaf
+def has_floor(state: State, tier: int) -> bool:
+    """Whether a tier's guaranteed share gives it a place ahead of others."""
+    mode = state.settings[0]["reservation"]
+    return bool((mode == capacity.FLOOR or mode == capacity.PREEMPT) and state.tiers[tier]["share_pm"] > 0)
+
+
+@inlined
+def goes_before(state: State, one: int, there: Row, other: int, here: Row, now_us: int) -> bool:
+    """Whether request `one`, on deployment `there`, is served before `other` on deployment `here`."""
+    tier, other_tier = state.requests[one]["tier"], state.requests[other]["tier"]
+    if tier == other_tier:
+        return is_ahead(state.requests, one, other)
+    if _is_higher(state, one, other):
+        return not (has_floor(state, other_tier) and is_owed(state, other, here, now_us)) or is_owed(state, one, there, now_us)
+    return has_floor(state, tier) and is_owed(state, one, there, now_us) and not is_owed(state, other, here, now_us)
+
+
+@inlined
+def find_champions(state: State, deployment_row: int) -> int:
+    """Note of each tier who is first in line on this deployment; returns how many tiers have somebody."""
+    count = state.pulse[0]["waiting_segments"]
+    width = state.deployments.size
+    for tier in range(state.tiers.size):
+        state.tiers[tier]["champion"] = NO_SLOT
+    rivals = 0
+    for place in range(count):
+        segment_row = state.waiting[place]
+        if state.eligible[segment_row * width + deployment_row] == 0:
+            continue
+        head = state.segments[segment_row]["head"]
+        tier = state.tiers[state.requests[head]["tier"]]
+        if tier["champion"] == NO_SLOT:
+            tier["champion"] = head
+            rivals += 1
+        elif is_ahead(state.requests, head, tier["champion"]):
+            tier["champion"] = head
+    return rivals
+
+
+@inlined
+def best_champion(state: State, deployment: Row, now_us: int) -> int:
+    """Of the first of each tier, the one that is served first; NO_SLOT if there is none."""
+    best = NO_SLOT
+    for row in range(state.tiers.size):
+        champion = state.tiers[row]["champion"]
+        if champion != NO_SLOT and (best == NO_SLOT or goes_before(state, champion, deployment, best, deployment, now_us)):
+            best = champion
+    return best
+
+
+@inlined
+def is_kept_out(state: State, slot: int, deployment: Row, now_us: int) -> bool:
+    """Whether a reservation keeps this request from the deployment, room or not."""
+    model = state.models[deployment["model"]]
+    output = most_output(state.requests[slot], model)
+    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    return capacity.is_kept_out(state, slot, deployment, output, worst, now_us)
+
+
+@leaf
+def armed_for(state: State, deployment: Row) -> int:
+    """Who was first in line when the deployment's timer was set last, if it still heads its segment; else NO_SLOT."""
+    slot = deployment["armed_for"]
+    if slot == NO_SLOT or state.segments[deployment["armed_segment"]]["head"] != slot:
+        return NO_SLOT
+    return int(slot) if state.requests[slot]["request"] == deployment["armed_request"] else NO_SLOT
+
+
+@inlined
+def must_yield(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
+    """Whether somebody on another deployment is short of a limit that this one draws on, and comes first."""
+    deployment = state.deployments[deployment_row]
+    account = state.accounts[deployment["account"]]
+    short = deployment["short"]
+    others = account["short"] - (short == SHORT_OF_ACCOUNT)
+    if others + state.buckets[deployment["bucket"]]["short"] - (short > 0) <= 0:
+        return False
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        row = state.account_deployments[place]
+        other = state.deployments[row]
+        if row == deployment_row or other["short"] == 0:
+            continue
+        if other["short"] == SHORT_OF_BUCKET and other["bucket"] != deployment["bucket"]:
+            continue
+        first = armed_for(state, other) if resting_until_us(state, other) <= now_us else NO_SLOT
+        if first != NO_SLOT and first != slot and goes_before(state, first, other, slot, deployment, now_us):
+            return True
+    return False
+
+
+@inlined
+def stands_behind(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
+    """Whether a request that does not wait finds somebody ahead of it on a deployment that has room for it.
+
+    The first of any tier who waits here and is served before it, if it stood in line, too; or
+    somebody on another deployment who is short of a limit that both draw on.
+    """
+    deployment = state.deployments[deployment_row]
+    if find_champions(state, deployment_row) > 0:
+        for tier in range(state.tiers.size):
+            champion = state.tiers[tier]["champion"]
+            if champion == NO_SLOT or not goes_before(state, champion, deployment, slot, deployment, now_us):
+                continue
+            if not is_kept_out(state, champion, deployment, now_us):
+                return True
+    return must_yield(state, slot, deployment_row, now_us)

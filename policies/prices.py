@@ -1,0 +1,38 @@
+"""What an attempt with a model costs: at most, as expected, and in the end."""
+
+from policies import charge
+from policies.compile import leaf
+from policies.rows import Row
+from policies.state import State
+
+
+@leaf
+def most_output(request: Row, model: Row) -> int:
+    """Output tokens to reserve: what was asked for, or imposed: never above what the model gives."""
+    asked = request["max_output_tokens"]
+    most = model["max_output_tokens"]
+    return int(asked) if 0 < asked < most else int(most)
+
+
+@leaf
+def price(model: Row, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
+    """Cost in nano-USD at this model's prices."""
+    return charge.cost_nano_usd(
+        model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"], model["output_nano_usd_per_1m"],
+        input_tokens, cached_tokens, output_tokens,
+    )  # fmt: skip
+
+
+@leaf
+def worst_price(model: Row, input_tokens: int, output_tokens: int) -> int:
+    """The most an attempt can cost: nothing cached (or cached, where that costs more), output full."""
+    return charge.cost_nano_usd(
+        model["dearest_nano_usd_per_1m"], 0, model["output_nano_usd_per_1m"], input_tokens, 0, output_tokens
+    )
+
+
+@leaf
+def expected_price(state: State, request: Row, model: Row) -> int:
+    """What the request will cost with this model if its output is as long as predicted, in nano-USD."""
+    output = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000
+    return price(model, request["input_tokens"], 0, output)
