@@ -1,5 +1,6 @@
 """From platform and bundle to the gateway's state: the one place where data becomes tables."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -306,6 +307,7 @@ def _surely_fits_tokens(layout: Layout, model: Model, rows: list[LimitRow]) -> i
 
 
 def _fill_deployments(state: State, layout: Layout) -> None:
+    in_account, in_bucket = (Counter(getattr(d, of) for d in layout.deployments) for of in ("account", "bucket"))
     for number, deployment in enumerate(layout.deployments):
         row = state.deployments[number]
         account, bucket = layout.accounts[deployment.account], layout.buckets[deployment.bucket]
@@ -319,6 +321,9 @@ def _fill_deployments(state: State, layout: Layout) -> None:
         row["own_lo"], row["own_hi"] = account.limit_lo, account.limit_known_hi
         row["bucket_lo"], row["bucket_hi"] = bucket.limit_lo, bucket.limit_known_hi
         own = layout.limits[account.limit_lo : account.limit_known_hi] + layout.limits[bucket.limit_lo : bucket.limit_known_hi]
+        row["beside"] = (account.limit_known_hi > account.limit_lo and in_account[deployment.account] > 1) or (
+            bucket.limit_known_hi > bucket.limit_lo and in_bucket[deployment.bucket] > 1
+        )
         row["surely_fits_tokens"] = _surely_fits_tokens(layout, layout.models[deployment.model], own)
     state.settings[0]["fits_anywhere_tokens"] = state.deployments["surely_fits_tokens"].min()
 

@@ -111,19 +111,19 @@ def armed_for(state: State, deployment: Row) -> int:
 
 @inlined
 def must_yield(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
-    """Whether somebody on another deployment is short of a limit that this one draws on, and comes first."""
+    """Whether somebody on another deployment that draws on the same limits comes first, and cannot go or is about to."""
     deployment = state.deployments[deployment_row]
-    account = state.accounts[deployment["account"]]
-    short = deployment["short"]
-    others = account["short"] - (short == SHORT_OF_ACCOUNT)
-    if others + state.buckets[deployment["bucket"]]["short"] - (short > 0) <= 0:
+    if deployment["beside"] == 0:
         return False
+    account = state.accounts[deployment["account"]]
     for place in range(account["deployments_lo"], account["deployments_hi"]):
         row = state.account_deployments[place]
         other = state.deployments[row]
-        if row == deployment_row or other["short"] == 0:
+        about_to = other["wake_us"] <= now_us
+        if row == deployment_row or not (about_to or other["short"] > 0):
             continue
-        if other["short"] == SHORT_OF_BUCKET and other["bucket"] != deployment["bucket"]:
+        alike = other["bucket"] == deployment["bucket"]
+        if not alike and (account["limit_hi"] == account["limit_lo"] or (other["short"] == SHORT_OF_BUCKET and not about_to)):
             continue
         first = armed_for(state, other) if resting_until_us(state, other) <= now_us else NO_SLOT
         if first != NO_SLOT and first != slot and goes_before(state, first, other, slot, deployment, now_us):

@@ -54,12 +54,12 @@ ACCOUNT = np.dtype(
         ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
         ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
-        ("short", "<i8"), ("yielding", "<i8"),           # of its deployments: short of the account's limits, yielding to others
+        ("yielding", "<i8"),                                            # of its deployments, those that yield to another
     ]
 )  # fmt: skip
 
 BUCKET = np.dtype(
-    [("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("short", "<i8")]
+    [("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8")]
 )
 
 DEPLOYMENT = np.dtype(
@@ -73,6 +73,7 @@ DEPLOYMENT = np.dtype(
         ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
         ("armed_for", "<i8"), ("armed_request", "<i8"), ("armed_segment", "<i8"),   # first in line when the timer was set
         ("short", "<i8"), ("yields", "<i8"),             # what it is short of; that it yields to another deployment's first
+        ("beside", "<i8"),                               # others draw on one of its limits
     ]
 )  # fmt: skip
 

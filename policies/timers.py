@@ -81,9 +81,6 @@ def _mark_short(state: State, deployment_row: int, short: int, now_us: int) -> N
     """Note what the first in line is short of; those who yielded to who stood here look again."""
     deployment = state.deployments[deployment_row]
     before = deployment["short"]
-    account, bucket = state.accounts[deployment["account"]], state.buckets[deployment["bucket"]]
-    account["short"] += int(short == SHORT_OF_ACCOUNT) - int(before == SHORT_OF_ACCOUNT)
-    bucket["short"] += int(short > 0) - int(before > 0)
     deployment["short"] = short
     if before > 0:
         ring_yielding(state, deployment["account"], now_us)
@@ -185,10 +182,9 @@ def arm_segment(state: State, segment_row: int, now_us: int) -> None:
     for place in range(segment["lo"], segment["lo"] + segment["places"]):
         row = state.places[place]
         deployment = state.deployments[row]
-        if deployment["wake_us"] > now_us:
-            first = armed_for(state, deployment)
-            if first == NO_SLOT or _matters(state, segment, floor, first, deployment, now_us):
-                arm(state, row, now_us)
+        first = armed_for(state, deployment)
+        if first == NO_SLOT or _matters(state, segment, floor, first, deployment, now_us):
+            arm(state, row, now_us)
 
 
 @inlined

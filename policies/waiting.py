@@ -13,7 +13,7 @@ from policies.refusals import resting_until_us
 from policies.routing import performance_pm
 from policies.rows import Plugged, Row
 from policies.state import FREE, NO_SLOT, NOWHERE, WAITING, State
-from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by
+from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by, ring_yielding
 
 MOST_OFFERS_PER_EVENT = 16
 POLICY_ASKED_AGAIN_US = 100_000
@@ -179,6 +179,7 @@ def _serve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
     advance(state, slot)
     stop_waiting(state, slot)
     dispatch(state, slot, deployment_row, 1, now_us)
+    ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
     arm_segment(state, segment_row, now_us)
 
 
