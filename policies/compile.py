@@ -24,6 +24,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 _PACKAGES = ("policies", "forge1sim", "live_adapter")
 _KEPT_FOLDERS = 8
+# Nothing here makes or keeps an array, so nothing needs to count references to any.
+_OPTIONS = {"error_model": "numpy", "_nrt": False}
+_INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _FLAGS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DEBUGINFO")
 
 
@@ -84,23 +87,31 @@ def compiled(function: Function) -> Function:
     """Compile `function` on first call and keep the result on disk."""
     if JIT_DISABLED:
         return function
-    return cast(Function, _one_version(numba.njit(cache=True, error_model="numpy")(function)))
+    return cast(Function, _one_version(numba.njit(cache=True, **_OPTIONS)(function)))
+
+
+def quick(function: Function, arguments: int) -> Function:
+    """A `compiled` function of so many whole numbers, for Python to call many times.
+
+    It skips the search for the version that fits the types of the arguments, which takes longer than the call.
+    """
+    if JIT_DISABLED:
+        return function
+    return cast(Function, cast(Any, function).compile((numba.types.int64,) * arguments))
 
 
 def inlined(function: Function) -> Function:
     """Compile for the use of other compiled functions only: no cache entry. Python must not call it."""
     if JIT_DISABLED:
         return function
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
-    return cast(Function, _one_version(numba.njit(**options)(function)))
+    return cast(Function, _one_version(numba.njit(**_INSIDE, **_OPTIONS)(function)))
 
 
 def leaf(function: Function) -> Function:
     """Like `inlined`, for the smallest helpers: compiled right into each caller."""
     if JIT_DISABLED:
         return function
-    options = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
-    return cast(Function, _one_version(numba.njit(**options)(function)))
+    return cast(Function, _one_version(numba.njit(forceinline=True, **_INSIDE, **_OPTIONS)(function)))
 
 
 def _one_version(dispatcher: Any) -> Any:

@@ -195,7 +195,7 @@ def _compiled(module: ModuleType, name: str) -> Policy:
             warnings.simplefilter("ignore", NumbaWarning)
             if not hasattr(policy, "py_func"):
                 is_kept = str(module.__file__).startswith(str(compiling.FOLDER))
-                policy = compiling.compiled(policy) if is_kept else numba.njit(error_model="numpy")(policy)
+                policy = numba.njit(cache=is_kept, error_model="numpy")(policy)
             policy.compile(SIGNATURE)
     except NumbaError as error:
         raise _Refused("compiles", _line_of(error, str(module.__file__)), f"does not compile: {_rule_of(error)}") from error

@@ -18,5 +18,5 @@ def inline(function: Function) -> Function:
     """
     if JIT_DISABLED:
         return function
-    inlining = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy")
+    inlining = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", _nrt=False)
     return cast(Function, inlining(function))
