@@ -11,38 +11,40 @@ from typing import Any
 import numpy as np
 import simpy
 
-from forge1sim.drivers.world import OUT_ROWS, happen, is_log_full, next_arrival_us, open_world
+from forge1sim.drivers.world import happen, is_log_full, next_arrival_us, open_world, plan
 from forge1sim.providers import set_limit_scale, set_outage
 from forge1sim.workload.table import NEVER_US
 from policies.arena import handle
-from policies.compile import compiled
+from policies.compile import compiled, quick
 from policies.order import ARRIVED, event_kind, event_request, tie_key
 from policies.rows import Handle, Plugged
 from policies.state import open_state
 
 Process = Callable[["SimpyRun"], Generator[simpy.Event, Any, Any]]
 
-LOG_IS_FULL, SHEET_IS_EMPTY = 1 << 40, 1 << 41
-_COUNT = (1 << 40) - 1
+LOG_IS_FULL, SHEET_IS_EMPTY = 1 << 20, 1 << 21
+_COUNT = LOG_IS_FULL - 1
 _MOST_OUT = 1_024
 _ARRIVAL_KEY = tie_key(ARRIVED, 0, 0)       # after all else at its moment; there is one at a time
-_LAST, _NEXT = 3 * (OUT_ROWS - 2), 3 * (OUT_ROWS - 1)    # words at the end of `out`: times of arrivals
 
 
 @compiled
 def let_happen(gateway_at: Handle, providers_at: Handle, world_at: Handle, key: int, row: int, now_us: int, user_policy: Plugged) -> int:
     """One event that SimPy brought up. Returns the number of new events in `out`, and flags."""
     state, world = open_state(gateway_at), open_world(world_at)
-    world.desk[0]["out_count"] = 0
+    desk = world.desk[0]
+    desk["out_count"] = 0
+    desk["last_us"] = now_us
     happen(state, world, providers_at, event_kind(key), event_request(key), row, now_us, user_policy)
-    return int(world.desk[0]["out_count"] + (LOG_IS_FULL if is_log_full(state) else 0))
+    return int(desk["out_count"] + (LOG_IS_FULL if is_log_full(state) else 0))
 
 
 @compiled
 def let_arrive(gateway_at: Handle, providers_at: Handle, world_at: Handle, before_us: int, user_policy: Plugged) -> int:
     """The next request arrives, and those after it up to whatever SimPy has to bring up first.
 
-    That is an event planned at `before_us`, or one that came of these arrivals themselves.
+    That is an event planned at `before_us`, or one that came of these arrivals themselves. The
+    arrival after those is the last of the new events in `out`, unless the sheet is used up.
     """
     state, world = open_state(gateway_at), open_world(world_at)
     desk = world.desk[0]
@@ -55,22 +57,25 @@ def let_arrive(gateway_at: Handle, providers_at: Handle, world_at: Handle, befor
         happen(state, world, providers_at, ARRIVED, 0, row, now_us, user_policy)
         if is_log_full(state) or desk["out_count"] > _MOST_OUT or next_arrival_us(world) >= desk["earliest_us"]:
             break
-    world.out[_LAST // 3]["time_us"] = now_us
-    world.out[_NEXT // 3]["time_us"] = next_arrival_us(world)
-    flags = (LOG_IS_FULL if is_log_full(state) else 0) + (SHEET_IS_EMPTY if next_arrival_us(world) >= NEVER_US else 0)
+    desk["last_us"] = now_us
+    flags = LOG_IS_FULL if is_log_full(state) else 0
+    if next_arrival_us(world) >= NEVER_US:
+        flags += SHEET_IS_EMPTY
+    else:
+        plan(world, next_arrival_us(world), ARRIVED, 0, 0, 0)
     return int(desk["out_count"] + flags)
 
 
 class _Planned:
-    """The least that SimPy needs of an event: what to call, and that it went well."""
+    """The least that SimPy needs of an event: what to call, and that it went well. Used again and again."""
 
-    __slots__ = ("_ok", "callbacks", "key", "row")
+    __slots__ = ("callbacks", "key", "row", "time_us")
 
-    def __init__(self, callback: Callable[[Any], None], key: int, row: int) -> None:
-        self.callbacks: Any = (callback,)
-        self._ok = True
-        self.key = key
-        self.row = row
+    _ok = True
+
+    def __init__(self) -> None:
+        self.callbacks: Any = None
+        self.time_us = self.key = self.row = 0
 
 
 class SimpyRun:
@@ -80,11 +85,9 @@ class SimpyRun:
         self._stage = stage
         self.env = simpy.Environment(initial_time=stage.start_us)
         self._handles = (handle(stage.gateway), handle(stage.providers), handle(stage.world))
-        self._user_policy = stage.user_policy
-        self._last_us = stage.start_us
         self._world = open_world(stage.world)
         self._pulse = open_state(stage.gateway).pulse[0]
-        self._out = memoryview(self._world.out.view(np.int64))  # type: ignore[arg-type]
+        self._plan = self._planner()
 
     def limit_scale(self, account: str, scale: float) -> None:
         """From now on the provider enforces `scale` (0 to 1) of this account's limits."""
@@ -102,52 +105,67 @@ class SimpyRun:
         """Run to the end: horizon reached and nobody in the system, or the time to drain is over."""
         for process in processes:
             self.env.process(process(self))
-        self._plan(int(self._world.desk[0]["out_count"]))
+        desk, pulse, env, stage = self._world.desk[0], self._pulse, self.env, self._stage
+        desk["last_us"] = stage.start_us
+        self._plan(int(desk["out_count"]), stage.start_us)
         self._plan_arrival()
-        env, pulse, stage = self.env, self._pulse, self._stage
         env.run(until=stage.end_us + 1)
         while pulse["in_system"] > 0 and env.peek() <= stage.drain_end_us:
             env.step()
         stage.empty_log()
-        stage.finish(self._last_us)
+        stage.finish(int(desk["last_us"]))
 
-    def _plan(self, count: int) -> None:
-        """Hand the first `count` events of `out` to SimPy."""
-        out, schedule, now_us = self._out, self.env.schedule, self.env.now
-        for word in range(0, 3 * count, 3):
-            schedule(_Planned(self._on_event, out[word + 1], out[word + 2]), out[word + 1], out[word] - now_us)  # type: ignore[arg-type]
+    def _planner(self) -> Callable[[int, int], None]:
+        """The function that hands the first events of `out` to SimPy, with the one that SimPy calls for each.
+
+        They run for every event. What they need therefore stands in local names, and events are used again.
+        """
+        gateway_at, providers_at, world_at = self._handles
+        user_policy, end_us = self._stage.user_policy, self._stage.end_us + 1
+        happen_now, arrive_now = quick(let_happen, 7), quick(let_arrive, 5)
+        schedule, peek, follow_up = self.env.schedule, self.env.peek, self._follow_up
+        out: Any = memoryview(self._world.out.view(np.int64))  # type: ignore[arg-type]
+        used: list[_Planned] = []
+
+        def plan(count: int, now_us: int) -> None:
+            for word in range(0, 3 * count, 3):
+                planned: Any = used.pop() if used else _Planned()
+                planned.callbacks = callbacks
+                planned.time_us = time_us = out[word]
+                planned.key = key = out[word + 1]
+                planned.row = out[word + 2]
+                schedule(planned, key, time_us - now_us)
+
+        def bring_about(planned: _Planned) -> None:
+            key, now_us = planned.key, planned.time_us
+            used.append(planned)
+            if key != _ARRIVAL_KEY:
+                flags = happen_now(gateway_at, providers_at, world_at, key, planned.row, now_us, user_policy)
+            else:
+                flags = arrive_now(gateway_at, providers_at, world_at, min(peek(), end_us), user_policy)
+            if flags:
+                plan(flags & _COUNT, now_us)
+                if flags > _COUNT:
+                    follow_up(flags)
+
+        callbacks = (bring_about,)
+        return plan
 
     def _plan_arrival(self) -> None:
-        desk, stage = self._world.desk[0], self._stage
-        if desk["sheet_next"] >= desk["sheet_count"] and not stage.next_requests():
+        """Plan the next arrival, if there is one, from a fresh sheet."""
+        desk = self._world.desk[0]
+        if desk["sheet_next"] >= desk["sheet_count"] and not self._stage.next_requests():
             return
         time_us = int(self._world.sheet[desk["sheet_next"]]["arrive_us"])
-        self._schedule_arrival(time_us)
-
-    def _schedule_arrival(self, time_us: int) -> None:
-        self.env.schedule(_Planned(self._on_arrival, _ARRIVAL_KEY, 0), _ARRIVAL_KEY, time_us - self.env.now)  # type: ignore[arg-type]
-
-    def _on_event(self, planned: _Planned) -> None:
-        now_us = self._last_us = int(self.env.now)
-        flags = let_happen(*self._handles, planned.key, planned.row, now_us, self._user_policy)
-        if flags:
-            self._follow_up(flags)
-
-    def _on_arrival(self, _planned: _Planned) -> None:
-        before_us = int(min(self.env.peek(), self._stage.end_us + 1))
-        flags = let_arrive(*self._handles, before_us, self._user_policy)
-        self._last_us = self._out[_LAST]
-        self._follow_up(flags)
-        if flags & SHEET_IS_EMPTY:
-            self._plan_arrival()
-        else:
-            self._schedule_arrival(self._out[_NEXT])
+        self._world.out[0] = (time_us, _ARRIVAL_KEY, 0)
+        self._plan(1, int(self.env.now))
 
     def _follow_up(self, flags: int) -> None:
-        self._plan(flags & _COUNT)
         if flags & LOG_IS_FULL:
             self._stage.empty_log()
             self._stage.report(int(self.env.now))
+        if flags & SHEET_IS_EMPTY:
+            self._plan_arrival()
 
 
 def run_simpy(stage: Any, processes: tuple[Process, ...] = ()) -> None:

@@ -40,7 +40,7 @@ OUT_SLACK = 32_768
 
 EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
 TRUTH = np.dtype([("output_tokens", "<i8"), ("begun_us", "<i8")])
-DESK = np.dtype([("sheet_count", "<i8"), ("sheet_next", "<i8"), ("out_count", "<i8"), ("earliest_us", "<i8")])
+DESK = np.dtype([("sheet_count", "<i8"), ("sheet_next", "<i8"), ("out_count", "<i8"), ("earliest_us", "<i8"), ("last_us", "<i8")])
 
 
 class World(NamedTuple):
@@ -83,7 +83,7 @@ def build_world(slots: int) -> Bytes:
 
 
 @inlined
-def _plan(world: World, time_us: int, kind: int, request: int, attempt: int, row: int) -> None:
+def plan(world: World, time_us: int, kind: int, request: int, attempt: int, row: int) -> None:
     """Leave an event for the driver."""
     desk = world.desk[0]
     event = world.out[desk["out_count"]]
@@ -105,7 +105,7 @@ def _send(state: State, world: World, providers: Handle, slot: int, now_us: int)
         providers, request["deployment"], request["tenant"], request["number"], request["attempt"], request["key"],
         request["input_tokens"], request["cached_tokens"], truth["output_tokens"], request["reserved_output"], now_us, answer,
     )  # fmt: skip
-    _plan(world, now_us + answer["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
+    plan(world, now_us + answer["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
 
 
 @inlined
@@ -157,7 +157,7 @@ def _arrive(state: State, world: World, row: int, now_us: int, user_policy: Plug
         request["budget_nano_usd"], now_us, user_policy,
     )  # fmt: skip
     if slot != NO_SLOT and request["cancel_us"] < NEVER_US:
-        _plan(world, max(request["cancel_us"], now_us), CANCELLED, number, 0, slot)
+        plan(world, max(request["cancel_us"], now_us), CANCELLED, number, 0, slot)
 
 
 @inlined
@@ -171,17 +171,17 @@ def _carry_out(state: State, world: World, providers: Handle, now_us: int, user_
         if kind == DO_DISPATCH:
             _send(state, world, providers, row, now_us)
         elif kind == DO_WAKE:
-            _plan(world, at_us, WOKEN, row, 0, row)
+            plan(world, at_us, WOKEN, row, 0, row)
         elif kind == DO_RETRY:
-            _plan(world, at_us, RETRIED, effect["request"], 0, row)
+            plan(world, at_us, RETRIED, effect["request"], 0, row)
         elif kind == DO_EXPIRE:
-            _plan(world, at_us, EXPIRED, 0, 0, 0)
+            plan(world, at_us, EXPIRED, 0, 0, 0)
         elif kind == DO_READY:
-            _plan(world, at_us, READY, row, 0, row)
+            plan(world, at_us, READY, row, 0, row)
         elif kind == DO_ABORT:
             _hang_up(state, world, providers, row, effect["request"], PREEMPTED, now_us, user_policy)
         else:
-            _plan(world, at_us, TICKED, 0, 0, 0)
+            plan(world, at_us, TICKED, 0, 0, 0)
     state.pulse[0]["effect_count"] = 0
 
 
@@ -239,4 +239,4 @@ def start(gateway_block: Bytes, world_block: Bytes) -> None:
     world.desk[0]["out_count"] = 0
     world.desk[0]["earliest_us"] = NEVER_US
     if settings["scaling"] != 0:
-        _plan(world, settings["start_us"] + settings["period_us"], TICKED, 0, 0, 0)
+        plan(world, settings["start_us"] + settings["period_us"], TICKED, 0, 0, 0)
