@@ -35,9 +35,10 @@ from forge1sim.metrics.columns import (
 # isort: on
 from forge1sim.metrics.helper import entry, helper
 from forge1sim.metrics.histogram import bin_of, sketch_bin_of
-from forge1sim.metrics.levels import advance, change_flight, change_system, change_waiting, pay_account
-from forge1sim.metrics.open_table import remove, slot_of
+from forge1sim.metrics.levels import advance, change_flight, change_system, change_waiting, pay_account, place
+from forge1sim.metrics.open_table import home_of, remove, slot_of
 from forge1sim.metrics.state import Ints
+from forge1sim.prefetch import prefetch
 
 # isort: off
 from policies.log import (
@@ -46,6 +47,7 @@ from policies.log import (
 )  # fmt: skip
 # isort: on
 
+_FORESIGHT = 8                  # rows
 _LOW_32 = 0xFFFFFFFF
 _LOW_48 = (1 << 48) - 1
 
@@ -55,28 +57,33 @@ FINE, TIME_BACK, NO_ARRIVE, TWO_ARRIVES, OUT_OF_RANGE = range(5)
 
 @helper
 def _tenant(b: Ints, row: Any) -> int:
-    return int(b[AT_TENANT] + int(row["tenant"]) * TENANT_SIZE)
+    return place(b, AT_TENANT, int(row["tenant"]), TENANT_SIZE)
+
+
+@helper
+def _detail(b: Ints, row: Any) -> int:
+    return place(b, AT_TENANT_DETAIL, int(row["tenant"]), TENANT_DETAIL_SIZE)
 
 
 @helper
 def _flow(b: Ints, tier: int, deployment: int) -> int:
-    return int(b[AT_FLOW] + (tier * b[N_DEPLOYMENTS] + deployment) * FLOW_SIZE)
+    return place(b, AT_FLOW, tier * b[N_DEPLOYMENTS] + deployment, FLOW_SIZE)
 
 
 @helper
 def _tier_interval(b: Ints, tier: int) -> int:
-    return int(b[AT_TIER_INTERVALS] + (b[INTERVAL] * b[N_TIERS] + tier) * TIER_INTERVAL_SIZE)
+    return place(b, AT_TIER_INTERVALS, b[INTERVAL] * b[N_TIERS] + tier, TIER_INTERVAL_SIZE)
 
 
 @helper
 def _deployment_interval(b: Ints, deployment: int) -> int:
-    return int(b[AT_DEPLOYMENT_INTERVALS] + (b[INTERVAL] * b[N_DEPLOYMENTS] + deployment) * DEPLOYMENT_INTERVAL_SIZE)
+    return place(b, AT_DEPLOYMENT_INTERVALS, b[INTERVAL] * b[N_DEPLOYMENTS] + deployment, DEPLOYMENT_INTERVAL_SIZE)
 
 
 @helper
 def _wanted(b: Ints, one: Any) -> int:
     model = int(one["wanted"])
-    return int(b[AT_WANTED] + (model if model >= 0 else b[N_MODELS]) * WANTED_SIZE)
+    return place(b, AT_WANTED, model if model >= 0 else b[N_MODELS], WANTED_SIZE)
 
 
 @helper
@@ -122,11 +129,12 @@ def _count(b: Ints, sums: int, minute: int, dimension: int, amount: int) -> None
 @helper
 def _use_limits(b: Ints, deployment: int, reserved: int, input_tokens: int) -> None:
     """Count a dispatch against the groups of its deployment, by interval and for the busiest minute."""
-    for place in range(2):
-        group = b[b[AT_GROUPS_OF_DEPLOYMENT] + 2 * deployment + place]
+    groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
+    for which in range(2):
+        group = b[groups + which]
         if group >= 0:
-            sums = b[AT_GROUP_INTERVALS] + (b[INTERVAL] * b[N_GROUPS] + group) * GROUP_INTERVAL_SIZE
-            own = b[AT_GROUP] + group * GROUP_SIZE
+            sums = place(b, AT_GROUP_INTERVALS, b[INTERVAL] * b[N_GROUPS] + group, GROUP_INTERVAL_SIZE)
+            own = place(b, AT_GROUP, group, GROUP_SIZE)
             if b[own + GROUP_MINUTE_NUMBER] != b[MINUTE]:
                 b[own + GROUP_MINUTE_NUMBER] = b[MINUTE]
                 for dimension in range(GROUP_MINUTE, GROUP_MINUTE_NUMBER):
@@ -177,9 +185,9 @@ def _refused(b: Ints, one: Any, row: Any, tier: int) -> None:
     _bill(b, tenant, tier, deployment, row["v2"])
     b[tenant + REFUSALS] += 1
     b[flow + F_REFUSALS] += 1
-    b[b[AT_TIER] + tier * TIER_SIZE + TIER_REFUSAL + code] += 1
-    b[b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + DEPLOYMENT_REFUSAL + code] += 1
-    b[b[AT_CODE_INTERVALS] + b[INTERVAL] * CODES + CODE_REFUSAL + code] += 1
+    b[place(b, AT_TIER, tier, TIER_SIZE) + TIER_REFUSAL + code] += 1
+    b[place(b, AT_DEPLOYMENT, deployment, DEPLOYMENT_SIZE) + DEPLOYMENT_REFUSAL + code] += 1
+    b[place(b, AT_CODE_INTERVALS, b[INTERVAL], CODES) + CODE_REFUSAL + code] += 1
     if code in (THROTTLE, ACCELERATION, DAILY_QUOTA):
         b[tenant + RATE_LIMITED] += 1
         b[flow + F_RATE_LIMITED] += 1
@@ -217,10 +225,10 @@ def _end(b: Ints, one: Any, latency_us: int, now_us: int, tier: int) -> None:
 def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
     now_us, deployment = row["time_us"], int(row["deployment"])
     cost, latency_us, wait_us, quality_pm = row["v2"], row["v3"], row["v4"] & _LOW_48, row["v4"] >> 48
-    target_us = b[b[AT_WAIT_TARGET_US] + tier]
+    target_us = b[place(b, AT_WAIT_TARGET_US, tier, 1)]
     on_time = 1 if wait_us <= target_us else 0
     prompt_pm = 1000 if on_time else 1000 * target_us // wait_us
-    model = b[b[AT_MODEL_OF_DEPLOYMENT] + deployment]
+    model = b[place(b, AT_MODEL_OF_DEPLOYMENT, deployment, 1)]
     other_model = 1 if one["wanted"] >= 0 and one["wanted"] != model else 0
     other_deployment = 1 if one["first"] != deployment else 0
     _end(b, one, latency_us, now_us, tier)
@@ -229,15 +237,16 @@ def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
 
     b[tenant + ON_TIME] += on_time
     b[tenant + PROMPT_PM] += prompt_pm
-    b[b[AT_TENANT_DETAIL] + int(row["tenant"]) * TENANT_DETAIL_SIZE + TENANT_WAIT + sketch_bin_of(wait_us)] += 1
+    b[_detail(b, row) + TENANT_WAIT + sketch_bin_of(wait_us)] += 1
     _add_answer(b, tenant + SERVED, row, other_model, other_deployment)
     _add_answer(b, _flow(b, tier, deployment) + F_SERVED, row, other_model, other_deployment)
 
     wait_bin, latency_bin = bin_of(wait_us), bin_of(latency_us)
-    b[b[AT_TIER] + tier * TIER_SIZE + TIER_WAIT + wait_bin] += 1
-    b[b[AT_TIER] + tier * TIER_SIZE + TIER_LATENCY + latency_bin] += 1
-    b[b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + DEPLOYMENT_WAIT + wait_bin] += 1
-    b[b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + DEPLOYMENT_LATENCY + latency_bin] += 1
+    of_tier, of_deployment = place(b, AT_TIER, tier, TIER_SIZE), place(b, AT_DEPLOYMENT, deployment, DEPLOYMENT_SIZE)
+    b[of_tier + TIER_WAIT + wait_bin] += 1
+    b[of_tier + TIER_LATENCY + latency_bin] += 1
+    b[of_deployment + DEPLOYMENT_WAIT + wait_bin] += 1
+    b[of_deployment + DEPLOYMENT_LATENCY + latency_bin] += 1
 
     b[_wanted(b, one) + W_SERVED] += 1
     b[_tier_interval(b, tier) + T_SERVED] += 1
@@ -245,24 +254,24 @@ def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
     during = _deployment_interval(b, deployment)
     b[during + D_SERVED] += 1
     b[during + D_USED] += (row["v0"] & _LOW_32) + row["v1"]
-    of_hour = b[AT_HOUR_MODELS] + ((b[HOUR] * b[N_TIERS] + tier) * b[N_MODELS] + model) * HOUR_SIZE
+    of_hour = place(b, AT_HOUR_MODELS, (b[HOUR] * b[N_TIERS] + tier) * b[N_MODELS] + model, HOUR_SIZE)
     b[of_hour + H_SERVED] += 1
     b[of_hour + H_COST] += cost
     b[of_hour + H_QUALITY_PM] += quality_pm
 
 
 @helper
-def _add_answer(b: Ints, place: int, row: Any, other_model: int, other_deployment: int) -> None:
+def _add_answer(b: Ints, answers: int, row: Any, other_model: int, other_deployment: int) -> None:
     """Add to the columns of an answer, which a tenant and a flow have in the same order (`columns.ANSWER`)."""
-    b[place] += 1
-    b[place + ANSWER_OTHER_MODEL] += other_model
-    b[place + ANSWER_OTHER_DEPLOYMENT] += other_deployment
-    b[place + ANSWER_INPUT] += row["v0"] & _LOW_32
-    b[place + ANSWER_CACHED] += row["v0"] >> 32
-    b[place + ANSWER_OUTPUT] += row["v1"]
-    b[place + ANSWER_WAIT_US] += row["v4"] & _LOW_48
-    b[place + ANSWER_LATENCY_US] += row["v3"]
-    b[place + ANSWER_QUALITY_PM] += row["v4"] >> 48
+    b[answers] += 1
+    b[answers + ANSWER_OTHER_MODEL] += other_model
+    b[answers + ANSWER_OTHER_DEPLOYMENT] += other_deployment
+    b[answers + ANSWER_INPUT] += row["v0"] & _LOW_32
+    b[answers + ANSWER_CACHED] += row["v0"] >> 32
+    b[answers + ANSWER_OUTPUT] += row["v1"]
+    b[answers + ANSWER_WAIT_US] += row["v4"] & _LOW_48
+    b[answers + ANSWER_LATENCY_US] += row["v3"]
+    b[answers + ANSWER_QUALITY_PM] += row["v4"] >> 48
 
 
 @helper
@@ -276,10 +285,10 @@ def _unserved(b: Ints, one: Any, row: Any, tier: int) -> None:
     b[tenant + REJECTED + which] += 1
     b[_tier_interval(b, tier) + T_REJECTED + which] += 1
     b[_wanted(b, one) + W_REJECTED + which] += 1
-    b[b[AT_TIER] + tier * TIER_SIZE + TIER_UNSERVED + which * REASONS + code] += 1
+    b[place(b, AT_TIER, tier, TIER_SIZE) + TIER_UNSERVED + which * REASONS + code] += 1
     if kind == REJECT:
-        b[b[AT_TENANT_DETAIL] + int(row["tenant"]) * TENANT_DETAIL_SIZE + code] += 1
-        b[b[AT_CODE_INTERVALS] + b[INTERVAL] * CODES + code] += 1
+        b[_detail(b, row) + code] += 1
+        b[place(b, AT_CODE_INTERVALS, b[INTERVAL], CODES) + code] += 1
 
 
 @helper
@@ -311,6 +320,22 @@ def _in_range(b: Ints, row: Any) -> bool:
     return bool(row["code"] < (REFUSAL_CLASSES if kind == REFUSED else REASONS))
 
 
+@helper
+def _foresee(b: Ints, row: Any, table: NDArray[np.void]) -> None:
+    """Load what a row that comes soon will touch: most of the time of the fold would else be spent waiting for memory."""
+    tenant, kind, deployment = _tenant(b, row), row["kind"], int(row["deployment"])
+    prefetch(table, home_of(table, row["request"]))
+    prefetch(b, tenant)
+    if kind == COMPLETE:
+        wait_us = row["v4"] & _LOW_48
+        histograms = place(b, AT_DEPLOYMENT, deployment, DEPLOYMENT_SIZE)
+        prefetch(b, tenant + SERVED - 1)
+        prefetch(b, tenant + TENANT_SIZE - 1)
+        prefetch(b, _detail(b, row) + TENANT_WAIT + sketch_bin_of(wait_us))
+        prefetch(b, histograms + DEPLOYMENT_WAIT + bin_of(wait_us))
+        prefetch(b, histograms + DEPLOYMENT_LATENCY + bin_of(row["v3"]))
+
+
 @entry
 def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.void]) -> int:  # noqa: PLR0912  (a branch per kind)
     """Fold `rows[begin:]` into the block; returns the row to go on from, `rows.size` when all are done.
@@ -320,6 +345,8 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.voi
     """
     most = table.size // 2
     for number in range(begin, rows.size):
+        if number + _FORESIGHT < rows.size:
+            _foresee(b, rows[number + _FORESIGHT], table)
         row = rows[number]
         now_us, kind = row["time_us"], row["kind"]
         if now_us < b[NOW_US]:
@@ -334,7 +361,7 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.voi
                 return number
             slot = slot_of(table, row["request"])
             one = table[slot]
-            tier = b[b[AT_TIER_OF_TENANT] + int(row["tenant"])]
+            tier = b[place(b, AT_TIER_OF_TENANT, int(row["tenant"]), 1)]
             known = one["request"] != -1
             if known == (kind == ARRIVE):
                 b[FAULT] = TWO_ARRIVES if known else NO_ARRIVE

@@ -5,12 +5,10 @@ bins, so a bin is 0.8 to 1.6 % wide. Bin numbers come from exact integer and bin
 not from a logarithm, and are therefore equal in compiled and in plain Python.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from forge1sim.metrics.helper import entry
+from forge1sim.metrics.helper import entry, helper
 
 _PER_DOUBLING = 64
 _LARGEST_EXPONENT = 43  # 2**43 us are 101 days; longer values count as this
@@ -20,15 +18,19 @@ SKETCH_BINS = 64
 _SKETCH_FIRST_EXPONENT = 10  # the first half doubling after 0 ends at about 1 ms
 
 
+@helper
+def _first_bits(value_us: int, count: int) -> int:
+    """Binary exponent (1 for values in [1, 2)) and, below it, the first `count` bits after the leading one."""
+    bits = int(np.float64(value_us).view(np.int64))
+    return (bits >> (52 - count)) - (1022 << count)
+
+
 @entry
 def bin_of(value_us: int) -> int:
     """Bin of a duration: in [0, BINS), 0 for nothing or less, the last for 101 days or more."""
     if value_us < 64:
         return max(0, value_us)
-    mantissa, exponent = math.frexp(value_us)
-    if exponent > _LARGEST_EXPONENT:
-        return BINS - 1
-    return _PER_DOUBLING * (exponent - 7) + int(mantissa * 128.0)
+    return min(_first_bits(value_us, 6) - 6 * _PER_DOUBLING, BINS - 1)
 
 
 @entry
@@ -36,11 +38,7 @@ def sketch_bin_of(value_us: int) -> int:
     """Bin of a tenant's sketch: 0 for zero, 1 up to 1 ms, then two to each doubling up to 25 days."""
     if value_us <= 0:
         return 0
-    mantissa, exponent = math.frexp(value_us)
-    if exponent <= _SKETCH_FIRST_EXPONENT:
-        return 1
-    place = 2 * (exponent - _SKETCH_FIRST_EXPONENT) + (1 if mantissa >= 0.75 else 0)
-    return min(place, SKETCH_BINS - 1)
+    return min(max(_first_bits(value_us, 1) - 2 * _SKETCH_FIRST_EXPONENT, 1), SKETCH_BINS - 1)
 
 
 def edges_us() -> NDArray[np.float64]:

@@ -21,6 +21,13 @@ from forge1sim.metrics.static import MINUTE_US
 from policies.log import ACTIVE, DRAINING, NO_KEYS
 
 _NEVER_US = 2**62
+_PLACE_BITS = (1 << 40) - 1
+
+
+@helper
+def place(b: Ints, part: int, row: int, size: int) -> int:
+    """Where row `row` of a part begins. The mask tells the compiler that it is not negative, which spares it a test at every use."""
+    return int((b[part] + row * size) & _PLACE_BITS)
 
 
 @helper
@@ -49,7 +56,7 @@ def _change(b: Ints, level: int, by: int, total: int, largest: int, stride: int,
             b[total + passed * stride] += number * (until_us - since_us)
             b[largest + passed * stride] = max(b[largest + passed * stride], number)
             since_us = until_us
-    interval = b[INTERVAL] * stride
+    interval = (b[INTERVAL] * stride) & _PLACE_BITS
     b[total + interval] += number * (now_us - since_us)
     b[largest + interval] = max(b[largest + interval], number, number + by)
     b[level] = number + by
@@ -59,39 +66,40 @@ def _change(b: Ints, level: int, by: int, total: int, largest: int, stride: int,
 @helper
 def change_waiting(b: Ints, tier: int, by: int, now_us: int) -> None:
     """Change how many requests of a tier wait."""
-    during = b[AT_TIER_INTERVALS] + tier * TIER_INTERVAL_SIZE
-    level = b[AT_TIER] + tier * TIER_SIZE + WAITING_NOW
+    during = place(b, AT_TIER_INTERVALS, tier, TIER_INTERVAL_SIZE)
+    level = place(b, AT_TIER, tier, TIER_SIZE) + WAITING_NOW
     _change(b, level, by, during + T_WAITING_US, during + T_WAITING_MAX, b[N_TIERS] * TIER_INTERVAL_SIZE, now_us)
 
 
 @helper
 def change_system(b: Ints, tier: int, by: int, now_us: int) -> None:
     """Change how many requests of a tier are in the system."""
-    during = b[AT_TIER_INTERVALS] + tier * TIER_INTERVAL_SIZE
-    level = b[AT_TIER] + tier * TIER_SIZE + IN_SYSTEM_NOW
+    during = place(b, AT_TIER_INTERVALS, tier, TIER_INTERVAL_SIZE)
+    level = place(b, AT_TIER, tier, TIER_SIZE) + IN_SYSTEM_NOW
     _change(b, level, by, during + T_SYSTEM_US, during + T_SYSTEM_MAX, b[N_TIERS] * TIER_INTERVAL_SIZE, now_us)
 
 
 @helper
 def change_flight(b: Ints, deployment: int, by: int, now_us: int) -> None:
     """Change how many requests are in flight at a deployment and in its limit groups."""
-    during = b[AT_DEPLOYMENT_INTERVALS] + deployment * DEPLOYMENT_INTERVAL_SIZE
-    level = b[AT_DEPLOYMENT] + deployment * DEPLOYMENT_SIZE + FLIGHT_NOW
+    during = place(b, AT_DEPLOYMENT_INTERVALS, deployment, DEPLOYMENT_INTERVAL_SIZE)
+    level = place(b, AT_DEPLOYMENT, deployment, DEPLOYMENT_SIZE) + FLIGHT_NOW
     stride = b[N_DEPLOYMENTS] * DEPLOYMENT_INTERVAL_SIZE
     _change(b, level, by, during + D_BUSY_US, during + D_IN_FLIGHT_MAX, stride, now_us)
-    for place in range(2):
-        group = b[b[AT_GROUPS_OF_DEPLOYMENT] + 2 * deployment + place]
+    groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
+    for which in range(2):
+        group = b[groups + which]
         if group >= 0:
-            during = b[AT_GROUP_INTERVALS] + group * GROUP_INTERVAL_SIZE + IN_FLIGHT
-            level = b[AT_GROUP] + group * GROUP_SIZE + FLIGHT_NOW
+            during = place(b, AT_GROUP_INTERVALS, group, GROUP_INTERVAL_SIZE) + IN_FLIGHT
+            level = place(b, AT_GROUP, group, GROUP_SIZE) + FLIGHT_NOW
             _change(b, level, by, during, during + PEAK, b[N_GROUPS] * GROUP_INTERVAL_SIZE, now_us)
 
 
 @helper
 def pay_account(b: Ints, account: int, now_us: int) -> None:
     """Add the time since the account's last change to its active time, and within the horizon to its paid time."""
-    place = b[AT_ACCOUNT] + account * ACCOUNT_SIZE
-    state, since_us = b[place + STATE], b[place + STATE_SINCE_US]
+    own = place(b, AT_ACCOUNT, account, ACCOUNT_SIZE)
+    state, since_us = b[own + STATE], b[own + STATE_SINCE_US]
     from_us = since_us
     while state == ACTIVE and from_us < now_us:
         interval = min((from_us - b[START_US]) // b[LENGTH_US], b[N_INTERVALS])
@@ -99,8 +107,8 @@ def pay_account(b: Ints, account: int, now_us: int) -> None:
         b[b[AT_ACCOUNT_ACTIVE] + interval * b[N_ACCOUNTS] + account] += until_us - from_us
         from_us = until_us
     if state in (ACTIVE, DRAINING, NO_KEYS):
-        b[place + PAID_US] += max(0, min(now_us, b[HORIZON_END_US]) - since_us)
-    b[place + STATE_SINCE_US] = now_us
+        b[own + PAID_US] += max(0, min(now_us, b[HORIZON_END_US]) - since_us)
+    b[own + STATE_SINCE_US] = now_us
 
 
 @entry

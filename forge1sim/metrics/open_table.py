@@ -30,10 +30,16 @@ def new_table(capacity: int) -> NDArray[np.void]:
 
 
 @helper
+def home_of(table: NDArray[np.void], request: int) -> int:
+    """Slot where the search for `request` begins."""
+    return ((request & 0x7FFFFFFF) * _ODD) & (table.size - 1)
+
+
+@helper
 def slot_of(table: NDArray[np.void], request: int) -> int:
     """Slot of `request`, or the free one where it would go."""
     mask = table.size - 1
-    slot = ((request & 0x7FFFFFFF) * _ODD) & mask
+    slot = home_of(table, request)
     while table[slot]["request"] != request and table[slot]["request"] != -1:
         slot = (slot + 1) & mask
     return slot
@@ -46,7 +52,7 @@ def remove(table: NDArray[np.void], slot: int) -> None:
     hole = slot
     place = (hole + 1) & mask
     while table[place]["request"] != -1:
-        home = ((table[place]["request"] & 0x7FFFFFFF) * _ODD) & mask
+        home = home_of(table, table[place]["request"])
         if ((place - home) & mask) >= ((place - hole) & mask):
             table[hole] = table[place]
             hole = place
