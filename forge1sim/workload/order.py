@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from forge1sim.prefetch import prefetch
 from forge1sim.workload.table import REQUESTS
 from policies.compile import compiled
 
@@ -13,6 +14,7 @@ _ROW_BITS = 25
 _SORT_SPAN_US = 1 << 37
 _SORT_ROWS = 1 << _ROW_BITS
 _MOVES_PER_ROW = 8
+_FORESIGHT = 12                 # rows to load ahead
 _WINDOW_S_MIN, _WINDOW_S_MAX = 1e-3, 86_400.0
 
 
@@ -28,7 +30,7 @@ def ordered(rows: NDArray[np.void]) -> NDArray[np.void]:
     keys.sort()
     if not _settle_ties(rows, keys):
         return rows[np.lexsort((rows["tenant"], rows["arrive_us"]))]
-    out = np.zeros(rows.size, REQUESTS)
+    out = np.empty(rows.size, REQUESTS)
     _gather(rows, keys, out)
     return out
 
@@ -63,6 +65,7 @@ def _settle_ties(rows: NDArray[np.void], keys: NDArray[np.int64]) -> bool:
 @compiled
 def _gather(rows: NDArray[np.void], keys: NDArray[np.int64], out: NDArray[np.void]) -> None:
     for at in range(keys.size):
+        prefetch(rows, keys[min(at + _FORESIGHT, keys.size - 1)] & (_SORT_ROWS - 1))
         out[at] = rows[keys[at] & (_SORT_ROWS - 1)]
 
 
