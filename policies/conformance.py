@@ -80,7 +80,7 @@ def sample(seed: int, deployments: int = 8, *, alike: bool = False) -> Sample:
     candidates = chosen if chosen.size else np.array([rng.integers(deployments)])
     params = np.zeros(PARAMS) if seed % 3 == 0 else rng.random(PARAMS) * (1.0 if seed % 3 == 1 else 10.0)
     memory = np.zeros(MEMORY_WORDS)
-    memory[UNIFORM] = (0.5 / 2**53, rng.random(), np.nextafter(1.0, 0.0))[seed % 3]
+    memory[UNIFORM] = (0.5 / 2**52, rng.random(), np.nextafter(1.0, 0.0))[seed % 3]
     now_us = _NOW_US + int(rng.integers(10**12))
     requests, tenants = _table(rng, REQUEST, 1), _table(rng, TENANT, 1)
     return Sample(requests, candidates.astype(np.int64), rows, tenants, params, memory, now_us)

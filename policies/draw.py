@@ -13,11 +13,16 @@ from policies.compile import compiled
 
 # purposes: one number each, never reused
 BACKOFF, ROUTING, SERVICE, FAILURE, SERVICE_2, FAULT, CANCELLATION = 1, 2, 3, 4, 5, 6, 7
+# A storm must not follow the luck of a brownout that strikes at the same time.
+STORM = 900
+# A gamma variate: one for its boost, then two for each of its tries.
+GAMMA, GAMMA_TRIES = 1_000, 64
+GAMMA_LAST = GAMMA + 2 * GAMMA_TRIES
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_S30, _S27, _S31, _S12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
 
 
 @compiled
@@ -38,8 +43,8 @@ def hashed(seed: int, purpose: int, tenant: int, number: int, attempt: int) -> n
 
 @compiled
 def draw(seed: int, purpose: int, tenant: int, number: int, attempt: int) -> float:
-    """A uniform number in (0, 1) for this key."""
-    return (float(hashed(seed, purpose, tenant, number, attempt) >> _S11) + 0.5) * (1.0 / 9007199254740992.0)
+    """A uniform number in (0, 1) for this key: the middle of one of 2**52 cells, so that none rounds to 1."""
+    return (float(hashed(seed, purpose, tenant, number, attempt) >> _S12) + 0.5) * (1.0 / 4503599627370496.0)
 
 
 @compiled

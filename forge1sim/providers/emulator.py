@@ -22,14 +22,12 @@ from forge1sim.providers.windows import (
     take,
 )
 from policies.compile import compiled
-from policies.draw import FAILURE, FAULT, draw
+from policies.draw import FAILURE, FAULT, STORM, draw
 from policies.log import CALLER, CREDENTIAL, FAILED, OVERLOAD, THROTTLE, TIMEOUT
 from policies.rows import Bytes, Row, Rows
 
 OK = 0
 NO_LIMIT = -1
-# A storm must not follow the luck of a brownout that strikes at the same time.
-_STORM = 900
 
 
 @compiled
@@ -159,7 +157,7 @@ def _struck(account: Row, seed: int, tenant: int, number: int, attempt: int, key
         return FAILED
     if key < account["revoked_keys"]:
         return CREDENTIAL
-    if account["storm"] > 0.0 and draw(seed, _STORM, tenant, number, attempt) < account["storm"]:
+    if account["storm"] > 0.0 and draw(seed, STORM, tenant, number, attempt) < account["storm"]:
         return THROTTLE
     return OK
 

@@ -4,7 +4,8 @@ import math
 
 from forge1sim.providers.inline import inline
 from policies.compile import compiled
-from policies.draw import SERVICE, draw, exponential, normal
+from policies.draw import GAMMA as GAMMA_DRAWS
+from policies.draw import GAMMA_TRIES, SERVICE, draw, exponential, normal
 from policies.rows import Floats, Row
 
 BY_SPEED, DETERMINISTIC, EXPONENTIAL, LOGNORMAL, GAMMA, EMPIRICAL = range(6)
@@ -14,9 +15,6 @@ KINDS = {
 }  # fmt: skip
 
 _LONGEST_S = 1e12
-# Purposes of the draws of a gamma variate, far above those of `policies.draw`.
-_GAMMA_PURPOSE = 1_000
-_GAMMA_TRIES = 64
 
 
 @inline
@@ -67,12 +65,12 @@ def standard_gamma(shape: float, seed: int, tenant: int, number: int, attempt: i
     """
     boost = 1.0
     if shape < 1.0:
-        boost = draw(seed, _GAMMA_PURPOSE, tenant, number, attempt) ** (1.0 / shape)
+        boost = draw(seed, GAMMA_DRAWS, tenant, number, attempt) ** (1.0 / shape)
         shape += 1.0
     d = shape - 1.0 / 3.0
     c = 1.0 / math.sqrt(9.0 * d)
-    for attempted in range(_GAMMA_TRIES):
-        purpose = _GAMMA_PURPOSE + 1 + 2 * attempted
+    for attempted in range(GAMMA_TRIES):
+        purpose = GAMMA_DRAWS + 1 + 2 * attempted
         x = normal(draw(seed, purpose, tenant, number, attempt))
         v = 1.0 + c * x
         if v > 0.0:

@@ -17,7 +17,7 @@ from policies.draw import mix, normal
 from policies.schema import Distribution
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_S11 = np.uint64(11)
+_S12 = np.uint64(12)
 _DETERMINISTIC, _EXPONENTIAL, _LOGNORMAL, _GAMMA, _EMPIRICAL = range(5)
 _KINDS = {"deterministic": 0, "exponential": 1, "lognormal": 2, "gamma": 3, "empirical": 4}
 _SECONDS_MAX = 1e12
@@ -58,7 +58,7 @@ def uniforms(
 ) -> NDArray[np.float64]:
     """Uniform numbers in (0, 1) for the keys (seed, what, number), the same as `uniform` gives."""
     words = hash_words(numbers.astype(np.uint64) * GOLDEN + seed + what)
-    return ((words >> _S11).astype(np.float64) + 0.5) * 2.0**-53
+    return ((words >> _S12).astype(np.float64) + 0.5) * 2.0**-52
 
 
 @inlined
@@ -70,7 +70,7 @@ def keyed(seed: np.uint64, what: np.uint64, number: int) -> np.uint64:
 @inlined
 def uniform(word: np.uint64) -> float:
     """A number in (0, 1) from 64 random bits."""
-    return (float(np.int64(word >> _S11)) + 0.5) * (1.0 / 9007199254740992.0)
+    return (float(np.int64(word >> _S12)) + 0.5) * (1.0 / 4503599627370496.0)
 
 
 @inlined
