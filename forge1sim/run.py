@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from forge1sim.drivers.stage import Stage
 from forge1sim.errors import RunError
 from forge1sim.explain import describe
+from forge1sim.metrics.columns import DIMENSIONS, IN_FLIGHT, INPUT, OUTPUT, REQUESTS, TOKENS, TOTAL, UNCACHED
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.slo import check_slos
 from forge1sim.metrics.static import Mark, MetricsStatic
@@ -40,8 +41,7 @@ Sink = Callable[[NDArray[np.void]], None]
 _ACCOUNT_STATES = {"active": ACTIVE, "standby": STANDBY, "orderable": ORDERABLE}
 _RATES = ("rpm", "tpm", "itpm", "otpm")
 # Which use (`metrics.columns.DIMENSIONS`) a limit is compared with: what it charges, not what it is called.
-_USE_OF_CHARGE = {"requests": 0, "max_tokens": 1, "total": 1, "input": 2, "uncached_input": 2, "output": 3}
-_IN_FLIGHT_USE = 4
+_USE_OF_CHARGE = {"requests": REQUESTS, "max_tokens": TOKENS, "input": INPUT, "uncached_input": UNCACHED, "output": OUTPUT, "total": TOTAL}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +200,7 @@ def _write(loaded: "LoadedScenario", result: RunResult, driver: str, seed: int, 
     from forge1sim.metrics.store import write_run
     from forge1sim.report import write_report
 
-    write_run(out, loaded, result, driver=driver, seed=seed)
+    write_run(out, loaded, result, driver=driver, seed=seed, command=loaded.command(driver, seed))
     write_report(out)
 
 
@@ -236,9 +236,9 @@ def static_of(layout: Layout, bundle: PolicyBundle, loaded: "LoadedScenario") ->
 
 
 def _group_limits(layout: Layout) -> NDArray[np.float64]:
-    limits = np.full((len(layout.buckets) + len(layout.accounts), 5), np.inf)
+    limits = np.full((len(layout.buckets) + len(layout.accounts), len(DIMENSIONS)), np.inf)
     for limit in layout.limits:
-        column = _IN_FLIGHT_USE if limit.dimension == "concurrency" else _USE_OF_CHARGE.get(limit.charge)
+        column = IN_FLIGHT if limit.dimension == "concurrency" else _USE_OF_CHARGE.get(limit.charge)
         if column is not None and limit.dimension in (*_RATES, "concurrency"):
             row = limit.bucket if limit.bucket >= 0 else len(layout.buckets) + limit.account
             limits[row, column] = min(limits[row, column], _per_minute(limit))

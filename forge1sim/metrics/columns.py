@@ -49,9 +49,12 @@ DEPLOYMENT_INTERVAL_COLUMNS = (
     "in_flight_max",
 )  # fmt: skip
 
-# what a limit group can be full of; counted per interval and as the busiest minute in it
-REQUESTS, TOKENS, INPUT, OUTPUT, IN_FLIGHT = range(5)
-DIMENSIONS = ("requests", "tokens", "input_tokens", "output_tokens", "in_flight")
+# What a limit group can be full of; counted per interval and as the busiest minute in it. What is certain at dispatch
+# (requests, tokens with the most output, input) is counted then, what was really used when the answer ends.
+REQUESTS, TOKENS, INPUT, UNCACHED, OUTPUT, TOTAL, IN_FLIGHT = range(7)
+DIMENSIONS = (
+    "requests", "tokens", "input_tokens", "uncached_input_tokens", "output_tokens", "total_tokens", "in_flight",
+)  # fmt: skip
 
 # by model wanted
 W_ARRIVED, W_SERVED, W_REJECTED, W_EXPIRED, W_CANCELLED = range(5)
@@ -106,7 +109,7 @@ DEPLOYMENT_WAIT = DEPLOYMENT_REFUSAL + REFUSAL_CLASSES
 DEPLOYMENT_LATENCY = DEPLOYMENT_WAIT + BINS
 DEPLOYMENT_SIZE = DEPLOYMENT_LATENCY + BINS
 GROUP_MINUTE = 2
-GROUP_MINUTE_NUMBER = GROUP_MINUTE + 4
+GROUP_MINUTE_NUMBER = GROUP_MINUTE + IN_FLIGHT
 GROUP_SIZE = GROUP_MINUTE_NUMBER + 1
 
 # a limit group during an interval: DIMENSIONS summed (in flight: microseconds), then the busiest minute of each

@@ -29,7 +29,8 @@ from forge1sim.metrics.columns import (
     OPEN_MAX, OUTPUT, PEAK, PROMPT_PM, QUEUED, RATE_LIMITED, REASONS, REFUSAL_CLASSES, REFUSALS, REJECTED, REQUESTS,
     RETRIES, SERVED, START_US, STATE, T_ARRIVED, T_ATTEMPTS, T_COST, T_ON_TIME, T_RATE_LIMITED, T_REJECTED,
     T_SERVED, TENANT_DETAIL_SIZE, TENANT_SIZE, TENANT_WAIT, TIER_INTERVAL_SIZE, TIER_LATENCY, TIER_REFUSAL,
-    TIER_SIZE, TIER_UNSERVED, TIER_WAIT, TOKENS, W_ARRIVED, W_REJECTED, W_SERVED, WANTED_SIZE, WAS_QUEUED,
+    TIER_SIZE, TIER_UNSERVED, TIER_WAIT, TOKENS, TOTAL, UNCACHED, W_ARRIVED, W_REJECTED, W_SERVED, WANTED_SIZE,
+    WAS_QUEUED,
 )  # fmt: skip
 
 # isort: on
@@ -127,6 +128,17 @@ def _count(b: Ints, sums: int, minute: int, dimension: int, amount: int) -> None
 
 
 @helper
+def _group_minute(b: Ints, group: int) -> int:
+    """Where the sums of a group's present minute stand; they begin anew with each minute."""
+    own = place(b, AT_GROUP, group, GROUP_SIZE)
+    if b[own + GROUP_MINUTE_NUMBER] != b[MINUTE]:
+        b[own + GROUP_MINUTE_NUMBER] = b[MINUTE]
+        for dimension in range(GROUP_MINUTE, GROUP_MINUTE_NUMBER):
+            b[own + dimension] = 0
+    return int(own + GROUP_MINUTE)
+
+
+@helper
 def _use_limits(b: Ints, deployment: int, reserved: int, input_tokens: int) -> None:
     """Count a dispatch against the groups of its deployment, by interval and for the busiest minute."""
     groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
@@ -134,15 +146,24 @@ def _use_limits(b: Ints, deployment: int, reserved: int, input_tokens: int) -> N
         group = b[groups + which]
         if group >= 0:
             sums = place(b, AT_GROUP_INTERVALS, b[INTERVAL] * b[N_GROUPS] + group, GROUP_INTERVAL_SIZE)
-            own = place(b, AT_GROUP, group, GROUP_SIZE)
-            if b[own + GROUP_MINUTE_NUMBER] != b[MINUTE]:
-                b[own + GROUP_MINUTE_NUMBER] = b[MINUTE]
-                for dimension in range(GROUP_MINUTE, GROUP_MINUTE_NUMBER):
-                    b[own + dimension] = 0
-            _count(b, sums, own + GROUP_MINUTE, REQUESTS, 1)
-            _count(b, sums, own + GROUP_MINUTE, TOKENS, reserved)
-            _count(b, sums, own + GROUP_MINUTE, INPUT, input_tokens)
-            _count(b, sums, own + GROUP_MINUTE, OUTPUT, reserved - input_tokens)
+            minute = _group_minute(b, group)
+            _count(b, sums, minute, REQUESTS, 1)
+            _count(b, sums, minute, TOKENS, reserved)
+            _count(b, sums, minute, INPUT, input_tokens)
+
+
+@helper
+def _use_limits_at_end(b: Ints, deployment: int, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
+    """Count what an answer really used against the groups of its deployment."""
+    groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
+    for which in range(2):
+        group = b[groups + which]
+        if group >= 0:
+            sums = place(b, AT_GROUP_INTERVALS, b[INTERVAL] * b[N_GROUPS] + group, GROUP_INTERVAL_SIZE)
+            minute = _group_minute(b, group)
+            _count(b, sums, minute, UNCACHED, input_tokens - cached_tokens)
+            _count(b, sums, minute, OUTPUT, output_tokens)
+            _count(b, sums, minute, TOTAL, input_tokens + output_tokens)
 
 
 @helper
@@ -234,6 +255,7 @@ def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
     _end(b, one, latency_us, now_us, tier)
     tenant = _tenant(b, row)
     _bill(b, tenant, tier, deployment, cost)
+    _use_limits_at_end(b, deployment, row["v0"] & _LOW_32, row["v0"] >> 32, row["v1"])
 
     b[tenant + ON_TIME] += on_time
     b[tenant + PROMPT_PM] += prompt_pm

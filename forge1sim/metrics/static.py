@@ -32,9 +32,9 @@ class MetricsStatic:
 
     A limit group is a set of deployments that draw on the same limits: the models of one class in
     an account, or a whole account. `groups_of_deployment` has shape (deployments, 2), -1 where
-    there is no second one. `group_limits` has shape (groups, 5) in the order of
-    `columns.DIMENSIONS`: requests, tokens, input tokens and output tokens per minute, requests in
-    flight; infinity where there is no limit. `wait_target_s` is by tier: a request that waited no
+    there is no second one. `group_limits` has shape (groups, 7) in the order of
+    `columns.DIMENSIONS`: requests and five counts of tokens per minute, requests in flight;
+    infinity where there is no limit. `wait_target_s` is by tier: a request that waited no
     longer is on time. Account states are those of the log (`policies.log`).
     """
 

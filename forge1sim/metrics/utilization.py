@@ -2,9 +2,11 @@
 
 The use of a limit in an interval is its busiest minute there (minutes counted from the start of
 the run) over the limit; where intervals are shorter than a minute it is the minute that ends
-with the interval. In flight is the largest number at once. Tokens are those reserved at
-dispatch: input plus the most output. A utilization above 1 is possible where a limiter lets
-unused minutes be caught up. The last row, after the horizon, is left out of peaks.
+with the interval. In flight is the largest number at once. A limit that charges input plus the
+most output, or input, is compared with what was dispatched; one that charges uncached input,
+output or both with what answers really used, counted when they ended. A utilization above 1 is
+possible where a limiter lets unused minutes be caught up, or where what is used in a minute was
+sent in others. The last row, after the horizon, is left out of peaks.
 """
 
 import numpy as np
@@ -72,9 +74,9 @@ def provider_load(metrics: Metrics) -> dict[str, dict[str, Floats]]:
     limits = account_limits(static)
     rows = state.deployment_intervals[:-1]
     loads = {
-        "requests": (rows[:, :, c.D_ATTEMPTS] / minutes, c.REQUESTS),
-        "tokens": (rows[:, :, c.D_RESERVED] / minutes, c.TOKENS),
-        "in_flight": (rows[:, :, c.D_BUSY_US] / static.interval_us, c.IN_FLIGHT),
+        "requests": (rows[:, :, c.D_ATTEMPTS] / minutes, limits[:, c.REQUESTS]),
+        "tokens": (rows[:, :, c.D_RESERVED] / minutes, np.minimum(limits[:, c.TOKENS], limits[:, c.TOTAL])),
+        "in_flight": (rows[:, :, c.D_BUSY_US] / static.interval_us, limits[:, c.IN_FLIGHT]),
     }
     provider_of_account = np.array(static.account_provider)
     provider_of_deployment = provider_of_account[static.account_of_deployment]
@@ -82,9 +84,9 @@ def provider_load(metrics: Metrics) -> dict[str, dict[str, Floats]]:
     for provider in dict.fromkeys(static.account_provider):
         mine = provider_of_account == provider
         found[provider] = {}
-        for name, (load, dimension) in loads.items():
+        for name, (load, limit) in loads.items():
             found[provider][name] = load[:, provider_of_deployment == provider].sum(axis=1)
             share = active[:, mine]
-            available = np.where(share > 0, share * np.where(share > 0, limits[mine, dimension], 0.0), 0.0)
+            available = np.where(share > 0, share * np.where(share > 0, limit[mine], 0.0), 0.0)
             found[provider][f"{name}_limit"] = available.sum(axis=1)
     return found

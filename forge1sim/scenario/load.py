@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,7 +44,7 @@ class LoadedScenario:
 
     `groups` are the platform's tenants in the same order with their demand and tier. `data_files`
     leads from each path that a workload source names to the file, `user_policies` from
-    `file.py:function` to its file.
+    `file.py:function` to its file. `path` and `overrides` (`path=value`) are as they were given.
     """
 
     scenario: Scenario
@@ -52,6 +53,7 @@ class LoadedScenario:
     groups: tuple[ScenarioTenants, ...]
     assumptions: tuple[Figure, ...]
     folders: Folders
+    overrides: tuple[str, ...] = ()
     data_files: dict[str, Path] = field(default_factory=dict)
     user_policies: dict[str, Path] = field(default_factory=dict)
 
@@ -127,6 +129,21 @@ class LoadedScenario:
         """How long the run goes on after the horizon at most, in microseconds."""
         return round(self.scenario.drain_s * 1_000_000)
 
+    def command(self, driver: str, seed: int) -> str:
+        """The command that repeats a run of this scenario, from the same folder and with the same environment."""
+        words = ["forge1sim", "run", str(self.path)]
+        for override in self.overrides:
+            words += ["--set", override]
+        words += ["--driver", driver, "--seed", str(seed)]
+        by_default = Folders.of()
+        for option, folders, known in (
+            ("--data-folder", self.folders.data, by_default.data),
+            ("--policy-folder", self.folders.policies, by_default.policies),
+        ):
+            for folder in folders:
+                words += [] if folder in known else [option, str(folder)]
+        return shlex.join(words)
+
     @property
     def expected_requests(self) -> float:
         """About how many requests are generated; recorded traces are not counted."""
@@ -174,7 +191,7 @@ def load_scenario(
         tree.content["seed"] = node_of(seed, Place("--seed", 0))
     tree = _durations_in_seconds(tree)
     scenario = _validated(tree)
-    return _Loader(tree, scenario, file, folders or Folders.of()).load()
+    return _Loader(tree, scenario, file, folders or Folders.of(), tuple(overrides)).load()
 
 
 def _validated(tree: Node) -> Scenario:
@@ -202,8 +219,8 @@ def _durations_in_seconds(node: Node, name: str = "") -> Node:
 class _Loader:
     """Resolves one validated scenario; collects findings as far as it can go."""
 
-    def __init__(self, tree: Node, scenario: Scenario, path: Path, folders: Folders) -> None:
-        self.tree, self.scenario, self.path, self.folders = tree, scenario, path, folders
+    def __init__(self, tree: Node, scenario: Scenario, path: Path, folders: Folders, overrides: tuple[str, ...]) -> None:
+        self.tree, self.scenario, self.path, self.folders, self.overrides = tree, scenario, path, folders, overrides
         self.findings: list[Finding] = []
 
     def load(self) -> LoadedScenario:
@@ -240,6 +257,7 @@ class _Loader:
             groups=groups,
             assumptions=self._assumptions(catalogue, models),
             folders=self.folders,
+            overrides=self.overrides,
             data_files=data_files,
             user_policies=user_policies,
         )

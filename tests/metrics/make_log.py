@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.metrics import Mark, MetricsStatic
+from forge1sim.metrics import columns as c
 from policies import log
 
 START_US = 1_700_000_000_000_000
@@ -32,10 +33,10 @@ def make_static(
     models = tuple(f"{provider}-{size}" for provider in PROVIDERS for size in range(per))
     model_of = np.array([(a % 3) * per + k for a in range(accounts) for k in range(per)], np.int32)
     groups = np.stack([np.arange(accounts * per), accounts * per + account_of], axis=1).astype(np.int32)
-    limits = np.full((accounts * per + accounts, 5), np.inf)
+    limits = np.full((accounts * per + accounts, len(c.DIMENSIONS)), np.inf)
     limits[: accounts * per, 0] = 120.0
     limits[: accounts * per, 1] = 400_000.0
-    limits[: accounts * per, 4] = places
+    limits[: accounts * per, c.IN_FLIGHT] = places
     limits[accounts * per :, 0] = 200.0
     tiers = np.arange(tenants, dtype=np.int32) % 3
     return MetricsStatic(
