@@ -76,7 +76,8 @@ def model_findings(models: dict[int, Model], accounts: tuple[Account, ...]) -> I
 
 def account_findings(scenario: Scenario, models: dict[int, Model], providers: Iterable[str]) -> Iterator[Finding]:
     """Accounts of unknown providers, models or tiers, limits of classes they do not serve, too many deployments."""
-    known_providers = {*providers, *(model.provider for model in models.values())}
+    own = (provider.name for provider in scenario.providers)
+    known_providers = {*providers, *own, *(model.provider for model in models.values())}
     named = {model_name(item) for item in scenario.models}
     deployments = 0
     for row, account in enumerate(scenario.accounts):
