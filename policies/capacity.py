@@ -5,13 +5,15 @@ One reserve covers them all, and one settle ends it. Reserved shares are limiter
 own, one per (limit, tier), that are charged alongside (docs/tiers.md).
 """
 
-from policies.charge import charged_at_dispatch, charged_at_end, held_until_end
+from policies.charge import UNCACHED_INPUT, charged_at_dispatch, charged_at_end, held_until_end
 from policies.compile import inlined, leaf
 from policies.limits import (
+    ACCELERATION,
     IN_FLIGHT,
     PACED,
     bring_up,
     charge,
+    confirm,
     fits,
     hold,
     may_ever_fit,
@@ -301,7 +303,28 @@ def settle(
                     charge(state.limits, state.logs, row, used, now_us)
             if shared and (held_units > 0 or used > 0):
                 _share_moves(state, row, request["tier"], used, -held_units, now_us)
+            if state.limits[row]["window"] == ACCELERATION and input_tokens + output_tokens > 0:
+                counted = used if rule >= UNCACHED_INPUT else charged_at_dispatch(rule, request["input_tokens"], max_output)
+                # Output and what follows from it a provider counts at the end, all else when the attempt comes in.
+                counted_us = request["dispatch_us"] if rule <= UNCACHED_INPUT else now_us
+                confirm(state.limits, state.logs, row, counted, counted_us, now_us)
+                if shared:
+                    _share_confirms(state, row, request["tier"], counted, counted_us, now_us)
+                # An allowance may have grown.
+                freed |= FREED_OF_ACCOUNT if part == 0 else FREED_OF_BUCKET
     return freed
+
+
+@leaf
+def _share_confirms(state: State, row: int, tier: int, counted: int, counted_us: int, now_us: int) -> None:
+    """Tell the share limiters of one acceleration limit what the provider has served."""
+    tiers = state.tiers.size
+    is_cap = state.settings[0]["reservation"] == CAP
+    rank = state.tiers[tier]["rank"]
+    for other in range(tiers):
+        counts = 0 < state.tiers[other]["rank"] <= rank if is_cap else other == tier
+        if counts and state.shares[row * tiers + other]["capacity_configured"] > 0:
+            confirm(state.shares, state.logs, row * tiers + other, counted, counted_us, now_us)
 
 
 @inlined

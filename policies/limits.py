@@ -12,6 +12,10 @@ FIXED          capacity less this window's    a new window starts full
 SLIDING        capacity less the log's sum    entries older than `window_us` leave
 IN_FLIGHT      capacity                       nothing: concurrency is all `held`
 ACCELERATION   allowance less this window's   the allowance grows with the window before
+
+What was sent in an acceleration window counts against its allowance at once, but it enlarges the
+next one only when it is known that the provider served it (`confirm`): a provider does not count
+what it failed or refused, and the gateway must not hope for more than it will get.
 """
 
 import numpy as np
@@ -21,6 +25,7 @@ from policies.compile import leaf
 TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = 0, 1, 2, 3, 4, 5, 6
 BUCKET_UNIT = 60_000_000
 NEVER_US = 2**62
+MOST = 2**62                    # no limit in force is above it
 _LONGEST_REFILL_US = 1 << 33
 
 LIMIT = np.dtype(
@@ -32,13 +37,29 @@ LIMIT = np.dtype(
         ("period_used", "<i8"),                                     # since the last scaling tick, for utilization
         ("capacity_configured", "<i8"), ("rate_configured", "<i8"),
         ("window_us", "<i8"), ("offset_us", "<i8"),
-        ("previous", "<i8"), ("used", "<i8"),                       # acceleration: use of last and this window
+        ("previous", "<i8"), ("used", "<i8"),                       # acceleration: served of last and this window
         ("log_start", "<i8"), ("log_size", "<i8"), ("log_head", "<i8"), ("log_count", "<i8"), ("grid_us", "<i8"),
         ("growth_pm", "<i8"), ("scale_pm", "<i8"), ("dimension", "<i8"), ("_to_192_bytes", "<i8"),
     ]
 )  # fmt: skip
 
 LOG_ENTRY = np.dtype([("time_us", "<i8"), ("amount", "<i8")])
+
+
+@leaf
+def scaled(amount, per_mille):  # type: ignore[no-untyped-def]
+    """`amount * per_mille / 1000`, rounded down, at most MOST; never overflows."""
+    if amount // 1000 >= MOST // max(per_mille, 1):
+        return MOST
+    return min(MOST, amount // 1000 * per_mille + amount % 1000 * per_mille // 1000)
+
+
+@leaf
+def allowance(limit):  # type: ignore[no-untyped-def]
+    """Scaled units that a window gives in all."""
+    if limit["window"] != ACCELERATION:
+        return limit["capacity"]
+    return max(limit["capacity"], scaled(limit["previous"], limit["growth_pm"]))
 
 
 @leaf
@@ -65,9 +86,7 @@ def _start_window(limit, now_us):  # type: ignore[no-untyped-def]
         was_last = start_us == limit["stamp_us"] + window_us
         limit["previous"] = limit["used"] if was_last else 0
         limit["used"] = 0
-        limit["level"] = max(limit["capacity"], limit["previous"] * limit["growth_pm"] // 1000)
-    else:
-        limit["level"] = limit["capacity"]
+    limit["level"] = allowance(limit)
     limit["stamp_us"] = start_us
 
 
@@ -127,10 +146,27 @@ def charge(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     if window == IN_FLIGHT:
         return
     limit["level"] -= amount
-    if window == ACCELERATION:
-        limit["used"] += amount
-    elif window == SLIDING and amount > 0:
+    if window == SLIDING and amount > 0:
         _remember(limits, logs, row, amount, now_us)
+
+
+@leaf
+def confirm(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-untyped-def]
+    """The provider served what it has counted as `units` at `counted_us`: let it enlarge the next allowance.
+
+    Changes acceleration limits alone. The window after may have begun: its allowance grows then.
+    """
+    limit = limits[row]
+    if limit["window"] != ACCELERATION:
+        return
+    bring_up(limits, logs, row, now_us)
+    amount = units * limit["unit"]
+    if counted_us >= limit["stamp_us"]:
+        limit["used"] += amount
+    elif counted_us >= limit["stamp_us"] - limit["window_us"]:
+        before = allowance(limit)
+        limit["previous"] += amount
+        limit["level"] += allowance(limit) - before
 
 
 @leaf
@@ -204,13 +240,17 @@ def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def
     bring_up(limits, logs, row, now_us)
     limit = limits[row]
     scale = min(scale_pm, 1000)
-    capacity = limit["capacity_configured"] * scale // 1000
-    if limit["window"] <= PACED:
-        limit["level"] = min(limit["level"], capacity)
-    elif limit["window"] == ACCELERATION:
-        limit["level"] = max(capacity, limit["previous"] * limit["growth_pm"] // 1000) - limit["used"]
-    else:
-        limit["level"] += capacity - limit["capacity"]
-    limit["capacity"] = capacity
-    limit["rate"] = limit["rate_configured"] * scale // 1000
+    before = allowance(limit)
+    limit["capacity"] = _in_force(limit["capacity_configured"], scale)
+    limit["rate"] = _in_force(limit["rate_configured"], scale)
     limit["scale_pm"] = scale
+    if limit["window"] <= PACED:
+        limit["level"] = min(limit["level"], limit["capacity"])
+    else:
+        limit["level"] += allowance(limit) - before
+
+
+@leaf
+def _in_force(configured, scale_pm):  # type: ignore[no-untyped-def]
+    """A share of a limit. Providers leave at least 1 of what is there."""
+    return max(1, scaled(configured, scale_pm)) if configured > 0 else 0

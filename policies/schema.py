@@ -78,7 +78,7 @@ class Limit(Table):
     window_s: Positive = 60.0
     burst_s: Positive = 60.0
     charge: Charge | None = None
-    growth: Positive = 2.0
+    growth: Annotated[float, Strict(), Field(gt=0, le=1000, allow_inf_nan=False)] = 2.0
     model_class: Name | Literal["*"] = "*"
     known: Flag = True
 

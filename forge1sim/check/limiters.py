@@ -13,6 +13,11 @@ BUCKET_UNIT = 60_000_000
 SLIDING_CELLS = 4_096
 
 
+def in_force(configured: int, scale_pm: int) -> int:
+    """A share of what is configured; of what there is, at least 1 stays."""
+    return max(1, configured * scale_pm // 1000) if configured > 0 else 0
+
+
 class Limiter:
     """What all windows have in common. `capacity` is in force now, `configured` at full scale."""
 
@@ -42,10 +47,13 @@ class Limiter:
         """Set aside what an attempt in flight may use; below zero: give it back."""
         self.held += units * self.unit
 
+    def confirm(self, units: int, counted_us: int, now_us: int) -> None:
+        """The provider has served what it counted as `units` at `counted_us`."""
+
     def rescale(self, scale_pm: int, now_us: int) -> None:
         """From now on `scale_pm` per mille of the configured limit is in force."""
         self.left(now_us)
-        self.capacity = self.configured * scale_pm // 1000
+        self.capacity = in_force(self.configured, scale_pm)
 
 
 class Bucket(Limiter):
@@ -80,7 +88,7 @@ class Bucket(Limiter):
     def rescale(self, scale_pm: int, now_us: int) -> None:
         """A smaller bucket spills, and fills more slowly."""
         super().rescale(scale_pm, now_us)
-        self.per_min = self.per_min_configured * scale_pm // 1000
+        self.per_min = in_force(self.per_min_configured, scale_pm)
         self.level = min(self.level, self.capacity)
 
 
@@ -113,11 +121,14 @@ class Window(Limiter):
 
 
 class Acceleration(Window):
-    """Allows `growth_pm` per mille of what the window just before used, and at least the limit."""
+    """Allows `growth_pm` per mille of what the provider served of the window just before, and at least the limit.
+
+    All that was sent in a window counts against it, served or not.
+    """
 
     def __init__(self, configured: int, window_us: int, growth_pm: int) -> None:
         super().__init__(configured, window_us, 0)
-        self.growth_pm, self.previous = growth_pm, 0
+        self.growth_pm, self.previous, self.served = growth_pm, 0, 0
 
     def allowed(self) -> int:
         """What this window allows in all."""
@@ -125,8 +136,18 @@ class Acceleration(Window):
 
     def _turn(self, number: int) -> None:
         if number != self.number:
-            self.previous = self.used if self.number is not None and number == self.number + 1 else 0
+            self.previous = self.served if self.number is not None and number == self.number + 1 else 0
+            self.served = 0
             super()._turn(number)
+
+    def confirm(self, units: int, counted_us: int, now_us: int) -> None:
+        """Let it enlarge the allowance of the window after that in which the provider counted it."""
+        self.left(now_us)
+        age = (now_us // self.window_us) - (counted_us // self.window_us)
+        if age == 0:
+            self.served += units
+        elif age == 1:
+            self.previous += units
 
 
 class Sliding(Limiter):

@@ -174,11 +174,17 @@ class Room:
 
     def settle(self, case: Case, place: DeploymentFact, used_tokens: tuple[int, int, int], cost: int, exact: bool) -> None:
         """Give back what an attempt held and use what it really used: input, cached, output tokens."""
-        for row, _, held in self._needs(case, place):
-            if held == 0:
-                continue
+        for row, sent, held in self._needs(case, place):
             limit = self._facts.limits[row]
             used = at_end(limit, *used_tokens, cost)
+            if limit.window == "acceleration" and (sum(used_tokens) > 0 or not exact):
+                counted = sent + (used if exact else held)
+                at_its_end = limit.charge in ("output", "total", "cost")
+                self._confirm(row, case, place.shared, counted, self._notes.now_us if at_its_end else case.dispatch_us)
+                if not exact:
+                    self._doubtful.add(row)
+            if held == 0:
+                continue
             if used > held and limit.window != "none":
                 self._notes.add("worst_case", f"request {case.number} used {used} of {limit.name}, held were {held}")
             if not exact and limit.charge in ("uncached_input", "output", "total") and limit.window != "none":
@@ -195,6 +201,14 @@ class Room:
             limiter.hold(held)
             if used > 0:
                 limiter.take(used, now_us)
+
+    def _confirm(self, row: int, case: Case, shared: bool, units: int, counted_us: int) -> None:
+        """The provider has served what it counted then (or may have: better too much than an idle accusation)."""
+        limiters = [self._limiters[row]]
+        if shared:
+            limiters += [self._shares[row, other] for other in self._counted(case.tier) if self._shares[row, other].configured > 0]
+        for limiter in limiters:
+            limiter.confirm(units, counted_us, self._notes.now_us)
 
     def _counted(self, tier: int) -> list[int]:
         """Tiers against whose part a request counts: its own; in mode cap, all from rank 1 to its own."""

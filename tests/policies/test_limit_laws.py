@@ -3,6 +3,7 @@
 The rules are judged by the plainest statement of each window over everything that was charged.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forge1sim.providers import windows
+from forge1sim.providers.tables import ENTRY
+from forge1sim.providers.tables import LIMIT as PROVIDER_LIMIT
 from policies import limits
 from policies.compile import JIT_DISABLED, compiled
 from policies.limits import (
@@ -34,6 +38,8 @@ WINDOWS = {
 }  # fmt: skip
 fits, charge, hold, release, free = (plain(f) for f in (limits.fits, limits.charge, limits.hold, limits.release, limits.free))
 bring_up, ready_us = plain(limits.bring_up), plain(limits.ready_us)
+confirm, rescale, allowance = plain(limits.confirm), plain(limits.rescale), plain(limits.allowance)
+provider_rescale = plain(windows.rescale)
 
 
 @dataclass
@@ -59,10 +65,11 @@ class Limiter:
         row["log_size"], row["grid_us"] = self.amount, 0
 
     def take(self, units, now_us):
-        """Charge if it fits."""
+        """Charge if it fits, as an attempt that is served at once."""
         if not fits(self.rows, self.logs, 0, units, now_us):
             return False
         charge(self.rows, self.logs, 0, units, now_us)
+        confirm(self.rows, self.logs, 0, units, now_us, now_us)
         self.charged.append((now_us, units))
         return True
 
@@ -145,6 +152,55 @@ def test_acceleration_allows_its_amount_or_growth_times_the_window_before(amount
         assert taken == (before + units <= allowed)
 
 
+attempts = st.lists(
+    st.tuples(st.integers(0, 20_000_000), st.integers(1, 12), st.integers(1, 150_000_000), st.booleans()), min_size=1, max_size=60
+)
+
+
+@given(amount=amounts, growth_pm=st.integers(500, 4000), sent=attempts)
+def test_acceleration_hopes_for_no_more_than_a_provider_gives_that_counts_what_it_serves(amount, growth_pm, sent):
+    """Attempts are in flight for up to three windows, and half of them fail; the provider counted the others when they came."""
+    one = Limiter(ACCELERATION, amount, 1, growth_pm=growth_pm)
+    counted, flying, now_us = Counter(), [], START_US
+    for gap_us, units, flight_us, served in sent:
+        now_us += gap_us
+        for end_us, begun_us, taken in sorted(flight for flight in flying if flight[0] <= now_us):
+            confirm(one.rows, one.logs, 0, taken, begun_us, end_us)
+        flying = [flight for flight in flying if flight[0] > now_us]
+        if not fits(one.rows, one.logs, 0, units, now_us):
+            continue
+        charge(one.rows, one.logs, 0, units, now_us)
+        window = now_us // MINUTE_US
+        if served:
+            assert counted[window] + units <= max(amount, counted[window - 1] * growth_pm // 1000)
+            counted[window] += units
+            flying.append((now_us + flight_us, now_us, units))
+
+
+def test_growth_of_large_numbers_stays_a_number():
+    one = Limiter(ACCELERATION, 5, 1, growth_pm=1_000_000)
+    one.rows[0]["previous"] = 10**18
+    assert allowance(one.rows[0]) == limits.MOST
+    confirm(one.rows, one.logs, 0, 10**17, START_US, START_US)
+    assert free(one.rows, one.logs, 0, START_US + MINUTE_US) == limits.MOST
+
+
+@pytest.mark.parametrize("kind", WINDOWS)
+@given(amount=st.integers(1, 10**9), depth=st.integers(1, 10**6), scale_pm=st.integers(1, 1000))
+def test_what_is_left_of_a_limit_is_what_the_provider_leaves(kind, amount, depth, scale_pm):
+    one = Limiter(WINDOWS[kind], 5, 1)
+    row, in_bucket = one.rows[0], kind in ("token_bucket", "paced")
+    row["capacity"] = row["capacity_configured"] = row["level"] = depth * BUCKET_UNIT if in_bucket else amount
+    row["rate"] = row["rate_configured"] = amount if in_bucket else 0
+    theirs = np.zeros(1, dtype=PROVIDER_LIMIT)[0]
+    theirs["window"], theirs["amount"], theirs["depth"], theirs["window_us"] = WINDOWS[kind], amount, depth, MINUTE_US
+    theirs["allowed"], theirs["since_us"], theirs["until_us"] = amount, START_US, START_US + MINUTE_US
+    provider_rescale(theirs, np.zeros(1, dtype=ENTRY), scale_pm, START_US)
+    rescale(one.rows, one.logs, 0, scale_pm, START_US)
+    assert row["capacity"] == (theirs["room"] if in_bucket else theirs["allowed"]) >= 1
+    assert row["rate"] == (theirs["allowed"] if in_bucket else 0)
+
+
 @pytest.mark.parametrize("kind", WINDOWS)
 @given(amount=amounts, depth=st.integers(5, 60), moves=steps, peeks=st.lists(st.integers(0, 40_000_000), max_size=8))
 def test_how_often_a_limiter_is_looked_at_changes_nothing(kind, amount, depth, moves, peeks):
@@ -207,6 +263,7 @@ def _play_compiled(rows, logs, moves, answers):
         answers[step] = -1
         if limits.fits(rows, logs, 0, moves[step, 1], now_us):
             limits.charge(rows, logs, 0, moves[step, 1], now_us)
+            limits.confirm(rows, logs, 0, moves[step, 1], now_us, now_us)
             answers[step] = limits.free(rows, logs, 0, now_us)
 
 
