@@ -28,7 +28,7 @@ from policies.state import NEVER_US, State
 NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
 
 # where the end of an attempt gave room back
-FREED_OF_ACCOUNT, FREED_OF_BUCKET = 1, 2
+FREED_OF_ACCOUNT, FREED_OF_BUCKET, FREED_OF_TRIAL = 1, 2, 4
 
 
 @leaf

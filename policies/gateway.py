@@ -38,7 +38,7 @@ from policies.pools import drained
 from policies.preemption import borrowed_victim
 from policies.prices import price
 from policies.queues import fix_tag, is_ahead, show_tag
-from policies.refusals import rest, see_limits
+from policies.refusals import rest, resting_until_us, see_limits
 from policies.routing import backoff_delay_us, performance_pm
 from policies.rows import Plugged
 from policies.state import (
@@ -53,6 +53,7 @@ from policies.state import (
     State,
 )
 from policies.timers import arm_segment, ring_yielding
+from policies.trials import leave_trial
 from policies.waiting import (
     begin_waiting,
     end_unserved,
@@ -153,6 +154,9 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bo
     chosen = find_place(state, slot, bits, now_us, user_policy)
     if chosen != NOWHERE:
         dispatch(state, slot, chosen, 0, now_us)
+        if resting_until_us(state, state.deployments[chosen]) > now_us:
+            # It took the last place of a trial: whoever is first there cannot go next.
+            ring_yielding(state, state.deployments[chosen]["account"], now_us)
         return True
     reason, limit = pulse["why"], pulse["why_limit"]
     if reason in UNSUITED:
@@ -200,7 +204,7 @@ def _queue_up(state: State, slot: int, segment_row: int, reason: int, limit: int
 
 @inlined
 def _end_attempt(
-    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int
+    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, served: bool, now_us: int
 ) -> tuple[int, int]:
     """Settle an attempt on limits and budgets, once. Returns its cost in nano-USD, and where room came free."""
     request = state.requests[slot]
@@ -217,6 +221,10 @@ def _end_attempt(
     deployment["in_flight"] -= 1
     state.accounts[deployment["account"]]["in_flight"] -= 1
     state.pulse[0]["in_flight"] -= 1
+    if leave_trial(state.buckets[deployment["bucket"]], request["dispatch_us"], served):
+        freed |= capacity.FREED_OF_BUCKET
+    if leave_trial(state.accounts[deployment["account"]], request["dispatch_us"], served):
+        freed |= capacity.FREED_OF_TRIAL
     if state.settings[0]["reservation"] == capacity.PREEMPT:
         drop_flight(state, slot)
     return cost, freed
@@ -239,7 +247,7 @@ def complete(
     deployment_row = request["deployment"]
     deployment = state.deployments[deployment_row]
     tier = request["tier"]
-    cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+    cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, True, now_us)
     taken_us = now_us - request["dispatch_us"]
     seen = deployment["latency_us"]
     deployment["latency_us"] = taken_us if seen == 0 else seen + (taken_us - seen) // 8
@@ -279,11 +287,12 @@ def refuse(
     request = state.requests[slot]
     deployment_row = request["deployment"]
     tier = request["tier"]
-    cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+    cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, False, now_us)
     note_request(
         state, REFUSED, refusal, slot, limit_row, retry_after_us, 0, cost, 0, now_us - request["dispatch_us"]
     )
-    rest(state, deployment_row, refusal, limit_row, retry_after_us, request["attempt"], request["key"], now_us)
+    sent_us = request["dispatch_us"]
+    rest(state, deployment_row, refusal, limit_row, retry_after_us, request["attempt"], request["key"], sent_us, now_us)
     ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
     request["failed_at"] = deployment_row
     if refusal == CALLER:
@@ -361,7 +370,7 @@ def cancel(
         request = state.requests[slot]
         deployment_row = request["deployment"]
         tier = request["tier"]
-        cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, now_us)
+        cost, freed = _end_attempt(state, slot, input_tokens, cached_tokens, output_tokens, False, now_us)
         latency_us = now_us - request["arrive_us"]
         kind = REJECT if reason == PREEMPTED else CANCEL
         in_flight = -1 if reason == PREEMPTED else 1

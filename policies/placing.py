@@ -29,8 +29,10 @@ from policies.prices import expected_price, most_output, worst_price
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
 from policies.state import DO_DISPATCH, IN_FLIGHT, NOWHERE, State
+from policies.trials import enter_trial
 
-UNSUITED = (TOO_LARGE, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET)
+# Why a model never serves a request, in the order in which it is asked: the last is the most telling.
+UNSUITED = (NOT_ELIGIBLE, TOO_LARGE, REQUEST_BUDGET, TENANT_BUDGET)
 
 
 @leaf
@@ -126,7 +128,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
         # Checked first: who waited for a rest to end only to be too large would wait for nothing.
         too_small = never_fits(state, slot, deployment)
         if too_small >= 0:
-            if pulse["why"] in UNSUITED:
+            if pulse["why"] == NOT_ELIGIBLE or pulse["why"] == TOO_LARGE:
                 pulse["why"], pulse["why_limit"] = TOO_LARGE, too_small
             continue
         if resting_until_us(state, deployment) > now_us:
@@ -178,8 +180,9 @@ def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy
 
 @inlined
 def suited_models(state: State, slot: int) -> int:
-    """Bits of the models that may serve this request; leaves why not in `pulse.why` if none."""
+    """Bits of the models that may serve this request; leaves in `pulse.why` why the model that came furthest may not."""
     request = state.requests[slot]
+    state.pulse[0]["why"] = NOT_ELIGIBLE
     bits = 0
     lo, hi = chain_of(state, request["wanted"])
     for place in range(lo, hi):
@@ -188,8 +191,18 @@ def suited_models(state: State, slot: int) -> int:
         if reason == NO_REASON:
             bits |= 1 << row
         else:
-            state.pulse[0]["why"] = reason
+            state.pulse[0]["why"] = _more_telling(state.pulse[0]["why"], reason)
     return bits
+
+
+@leaf
+def _more_telling(one: int, other: int) -> int:
+    """The later of two reasons in `UNSUITED`."""
+    found = one
+    for reason in UNSUITED:
+        if reason in (one, other):
+            found = reason
+    return found
 
 
 @leaf
@@ -204,10 +217,12 @@ def chain_of(state: State, wanted: int) -> tuple[int, int]:
 
 @inlined
 def find_place(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
-    """The deployment that takes this request now, or NOWHERE with the reason in `pulse.why`."""
+    """The deployment that takes this request now, or NOWHERE with the reason in `pulse.why`.
+
+    It begins with the reason that `suited_models` has just left there.
+    """
     request = state.requests[slot]
     settings = state.settings[0]
-    state.pulse[0]["why"] = NOT_ELIGIBLE
     state.pulse[0]["why_limit"] = -1
     lo, hi = chain_of(state, request["wanted"])
     if request["wanted"] >= 0:
@@ -284,6 +299,8 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
     deployment["in_flight"] += 1
     state.accounts[deployment["account"]]["in_flight"] += 1
     state.pulse[0]["in_flight"] += 1
+    enter_trial(state.buckets[deployment["bucket"]])
+    enter_trial(state.accounts[deployment["account"]])
     if state.settings[0]["reservation"] == capacity.PREEMPT:
         add_flight(state, slot)
     note_request(

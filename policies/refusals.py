@@ -11,6 +11,10 @@ timeout       only a request's first attempt counts, so one bad request cools no
 caller        nobody
 credential    the key: a standby key takes over at once, without one the account is out
 
+Where the gateway does not know the limit that refused, or is not told for how long, whoever rests
+is on trial afterwards (`policies.trials`): the rest is over for one request, and for the others as
+answers come back. `throttle_s` and `acceleration_s` are doubled while the one is refused again.
+
 All models of an account x class share limits, so they rest together: trying the other keys or
 siblings of a bucket that refuses only spreads the pressure.
 """
@@ -40,17 +44,23 @@ from policies.log import ACCOUNT as ACCOUNT_ROW
 from policies.notes import note
 from policies.rows import Row
 from policies.state import NEVER_US, State
+from policies.trials import begin_trial, is_tried_enough
 
 UNKNOWN_QUOTA_REST_US = 3_600_000_000
 
 
 @leaf
 def resting_until_us(state: State, deployment: Row) -> int:
-    """When the latest cooldown of deployment, bucket and account ends; NEVER_US if the account is not active."""
+    """When the latest cooldown of deployment, bucket and account ends.
+
+    NEVER_US if time alone does not help: the account is not active, or a trial waits for answers.
+    """
     account = state.accounts[deployment["account"]]
     if account["state"] != ACTIVE:
         return NEVER_US
     bucket = state.buckets[deployment["bucket"]]
+    if is_tried_enough(bucket) or is_tried_enough(account):
+        return NEVER_US
     return int(max(deployment["cool_until_us"], bucket["cool_until_us"], account["cool_until_us"]))
 
 
@@ -62,14 +72,48 @@ def _cool(state: State, scope: int, row: int, target: Row, until_us: int, refusa
 
 
 @inlined
-def _cool_limited(state: State, deployment_row: int, limit_row: int, until_us: int, refusal: int) -> None:
+def _quota_rest_us(state: State, limit_row: int, now_us: int) -> int:
+    """Until the window of a spent quota ends; an hour where it is not known which quota that is."""
+    if limit_row >= 0:
+        limit = state.limits[limit_row]
+        if limit["window"] == FIXED or limit["window"] == DAY:
+            return int(limit["window_us"] - (now_us - limit["offset_us"]) % limit["window_us"])
+    return UNKNOWN_QUOTA_REST_US
+
+
+@inlined
+def _rest_us(state: State, doublings: int, limit_row: int, retry_after_us: int, refusal: int, now_us: int) -> int:
+    """How long a refusal for a limit lets rest."""
+    settings = state.settings[0]
+    if refusal == ACCELERATION:
+        return int(max(retry_after_us, settings["acceleration_us"] << doublings))
+    if retry_after_us > 0:
+        return int(retry_after_us)
+    if refusal == DAILY_QUOTA:
+        return _quota_rest_us(state, limit_row, now_us)
+    return int(settings["throttle_us"] << doublings)
+
+
+@inlined
+def _cool_limited(
+    state: State, deployment_row: int, limit_row: int, retry_after_us: int, refusal: int, sent_us: int, now_us: int
+) -> None:
     """Rest whoever the refusing limit belongs to: the account as a whole, else the bucket."""
     deployment = state.deployments[deployment_row]
     account = state.accounts[deployment["account"]]
+    bucket = state.buckets[deployment["bucket"]]
+    of_account = account["limit_lo"] <= limit_row < account["limit_hi"]
+    of_bucket = bucket["limit_lo"] <= limit_row < bucket["limit_hi"]
+    is_told = (of_account or of_bucket) and retry_after_us > 0
     if account["limit_lo"] <= limit_row < account["limit_end"]:
+        if not is_told:
+            begin_trial(account, sent_us, now_us)
+        until_us = now_us + _rest_us(state, account["trial_doublings"], limit_row, retry_after_us, refusal, now_us)
         _cool(state, SCOPE_ACCOUNT, deployment["account"], account, until_us, refusal, deployment_row)
     else:
-        bucket = state.buckets[deployment["bucket"]]
+        if not is_told:
+            begin_trial(bucket, sent_us, now_us)
+        until_us = now_us + _rest_us(state, bucket["trial_doublings"], limit_row, retry_after_us, refusal, now_us)
         _cool(state, SCOPE_BUCKET, deployment["bucket"], bucket, until_us, refusal, deployment_row)
 
 
@@ -101,30 +145,14 @@ def _lose_key(state: State, account_row: int, key: int, now_us: int) -> None:
 
 
 @inlined
-def _quota_rest_us(state: State, limit_row: int, now_us: int) -> int:
-    """Until the window of a spent quota ends; an hour where it is not known which quota that is."""
-    if limit_row >= 0:
-        limit = state.limits[limit_row]
-        if limit["window"] == FIXED or limit["window"] == DAY:
-            return int(limit["window_us"] - (now_us - limit["offset_us"]) % limit["window_us"])
-    return UNKNOWN_QUOTA_REST_US
-
-
-@inlined
 def rest(
-    state: State, deployment_row: int, refusal: int, limit_row: int, retry_after_us: int, attempt: int, key: int, now_us: int
+    state: State, deployment_row: int, refusal: int, limit_row: int, retry_after_us: int, attempt: int, key: int, sent_us: int, now_us: int
 ) -> None:
     """Let rest what this refusal concerns, for as long as its class asks."""
     settings = state.settings[0]
     deployment = state.deployments[deployment_row]
-    if refusal == THROTTLE:
-        wait_us = retry_after_us if retry_after_us > 0 else settings["throttle_us"]
-        _cool_limited(state, deployment_row, limit_row, now_us + wait_us, refusal)
-    elif refusal == ACCELERATION:
-        _cool_limited(state, deployment_row, limit_row, now_us + max(retry_after_us, settings["acceleration_us"]), refusal)
-    elif refusal == DAILY_QUOTA:
-        wait_us = retry_after_us if retry_after_us > 0 else _quota_rest_us(state, limit_row, now_us)
-        _cool_limited(state, deployment_row, limit_row, now_us + wait_us, refusal)
+    if refusal == THROTTLE or refusal == ACCELERATION or refusal == DAILY_QUOTA:
+        _cool_limited(state, deployment_row, limit_row, retry_after_us, refusal, sent_us, now_us)
     elif refusal == MONEY:
         account = state.accounts[deployment["account"]]
         until_us = now_us + max(retry_after_us, settings["money_us"])

@@ -55,12 +55,17 @@ ACCOUNT = np.dtype(
         ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
         ("yielding", "<i8"),                                            # of its deployments, those that yield to another
+        ("trial_most", "<i8"), ("trial_count", "<i8"), ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),
     ]
 )  # fmt: skip
 
 BUCKET = np.dtype(
-    [("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8")]
-)
+    [
+        ("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"),
+        ("trial_most", "<i8"), ("trial_count", "<i8"),                # may be, are in flight (`policies.trials`); most 0: no trial
+        ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),        # the refusal; how often the rest was doubled
+    ]
+)  # fmt: skip
 
 DEPLOYMENT = np.dtype(
     [

@@ -194,7 +194,7 @@ def offer_freed(state: State, deployment_row: int, tier: int, freed: int, now_us
         row = state.account_deployments[place]
         other = state.deployments[row]
         of_bucket = freed & capacity.FREED_OF_BUCKET and other["bucket"] == deployment["bucket"]
-        if of_bucket or (freed & capacity.FREED_OF_ACCOUNT and _may_use(state, other, tier)):
+        if of_bucket or freed & capacity.FREED_OF_TRIAL or (freed & capacity.FREED_OF_ACCOUNT and _may_use(state, other, tier)):
             offer(state, row, now_us, user_policy)
 
 

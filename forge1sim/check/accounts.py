@@ -10,6 +10,8 @@ failed,       deployment, after `failures_to_cool` first attempts failed within 
 timeout
 caller        nobody
 credential    the key, once; the account is out when none is left
+
+Whom an unknown limit refuses, or for a time untold, is on trial afterwards (`forge1sim.check.trials`).
 """
 
 from collections import deque
@@ -17,6 +19,7 @@ from collections import deque
 from forge1sim.check.case import Case
 from forge1sim.check.facts import Facts, micro
 from forge1sim.check.report import Notebook
+from forge1sim.check.trials import Target, Trials
 from policies.log import (
     ACCELERATION,
     ACCOUNT_STATE_NAMES,
@@ -58,6 +61,7 @@ class Accounts:
         self._ready_us = [0] * len(facts.accounts)
         self._until_us: dict[tuple[int, int], int] = {}
         self._failures: dict[int, deque[int]] = {}
+        self._trials = Trials()
         self._expected: Rest | None = None          # a cooldown that the next rows must show
         self._lost_key = -1                         # an account whose loss of a key they must show
 
@@ -70,7 +74,22 @@ class Accounts:
             until_us = self._until_us.get((scope, row), 0)
             if until_us > self._notes.now_us:
                 return f"it rests until {until_us}"
-        return None
+        return next(filter(None, map(self._trials.full, self._on_trial(deployment))), None)
+
+    def _on_trial(self, deployment: int) -> tuple[Target, Target]:
+        """The bucket and the account of a deployment."""
+        place = self._facts.deployments[deployment]
+        return (SCOPE_BUCKET, place.bucket), (SCOPE_ACCOUNT, place.account)
+
+    def sent(self, case: Case) -> None:
+        """An attempt is sent."""
+        self.in_flight[self._facts.deployments[case.deployment].account] += 1
+        self._trials.sent(self._on_trial(case.deployment))
+
+    def ended(self, case: Case, served: bool) -> None:
+        """An attempt is no longer in flight."""
+        self.in_flight[self._facts.deployments[case.deployment].account] -= 1
+        self._trials.ended(self._on_trial(case.deployment), case.dispatch_us, served)
 
     def refused(self, case: Case, refusal: int, limit_row: int, retry_after_us: int) -> None:
         """Work out who must rest now; the next row has to say so where that is news."""
@@ -83,15 +102,19 @@ class Accounts:
                 self._lost_key = account
 
     def _rest_of(self, case: Case, refusal: int, limit_row: int, retry_after_us: int) -> Rest | None:
+        """Who rests until when; a trial begins where the refusal asks for one."""
         now_us, times = self._notes.now_us, self._facts.bundle.cooldown
         place = self._facts.deployments[case.deployment]
         account = self._facts.accounts[place.account]
         of_account = account.first_limit <= limit_row < account.first_bucket_limit
         limited = (SCOPE_ACCOUNT, place.account) if of_account else (SCOPE_BUCKET, place.bucket)
         one = (SCOPE_DEPLOYMENT, case.deployment)
+        if refusal in (THROTTLE, ACCELERATION, DAILY_QUOTA) and not (limit_row in place.limits and retry_after_us > 0):
+            self._trials.begin(limited, case.dispatch_us, now_us)
+        factor = self._trials.factor(limited)
         rests = {
-            THROTTLE: (*limited, retry_after_us or micro(times.throttle_s)),
-            ACCELERATION: (*limited, max(retry_after_us, micro(times.acceleration_s))),
+            THROTTLE: (*limited, retry_after_us or micro(times.throttle_s) * factor),
+            ACCELERATION: (*limited, max(retry_after_us, micro(times.acceleration_s) * factor)),
             DAILY_QUOTA: (*limited, retry_after_us or self._quota_rest_us(limit_row)),
             MONEY: (SCOPE_ACCOUNT, place.account, max(retry_after_us, micro(times.money_s))),
             OVERLOAD: (*one, max(retry_after_us, micro(times.overload_s))),

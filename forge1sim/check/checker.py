@@ -208,8 +208,8 @@ class Checker:
             self.lines.remove(case, served=True)
         self.ledger.hold(case, worst)
         self.room.reserve(case, place)
-        self.accounts.in_flight[place.account] += 1
         case.state, case.deployment, case.dispatch_us, case.held, case.output = FLYING, row, notes.now_us, worst, output
+        self.accounts.sent(case)
         case.key = self.accounts.key[place.account]
         case.attempt += 1
 
@@ -243,12 +243,14 @@ class Checker:
             elif self.notes.now_us - self._owed_since.setdefault(key, self.notes.now_us) > micro(reservation.recovery_s):
                 self.notes.add("recovery", f"request {head.number} has been owed its floor on {place.name} since {self._owed_since[key]}")
 
-    def leave_deployment(self, case: Case, used_tokens: tuple[int, int, int], cost: int, exact: bool) -> None:
-        """An attempt ends: settle limits and money."""
+    def leave_deployment(
+        self, case: Case, used_tokens: tuple[int, int, int], cost: int, exact: bool, *, served: bool = False
+    ) -> None:
+        """An attempt ends: settle limits and money. `served`: it was answered, and nobody cut it short."""
         place = self.facts.deployments[case.deployment]
         self.room.settle(case, place, used_tokens, cost, exact)
         self.ledger.settle(case, cost)
-        self.accounts.in_flight[place.account] -= 1
+        self.accounts.ended(case, served)
         case.held = 0
 
     def _complete(self, case: Case, code: int, row: int, tier: int, values: Values) -> None:
@@ -263,7 +265,7 @@ class Checker:
         notes.expect("fields", "latency", values[3], notes.now_us - case.arrive_us)
         notes.expect("fields", "wait", values[4] & (2**48 - 1), case.dispatch_us - case.arrive_us)
         notes.expect("fields", "quality", values[4] >> 48, quality_pm(model, case.complexity))
-        self.leave_deployment(case, (input_tokens, cached_tokens, output_tokens), values[2], True)
+        self.leave_deployment(case, (input_tokens, cached_tokens, output_tokens), values[2], True, served=True)
         self.endings.forget(case)
         self.report.served += 1
 
@@ -274,8 +276,8 @@ class Checker:
         if self._no_refusals and code in _LIMIT_CLASSES:
             self.notes.add("no_refusals", f"the provider refuses request {case.number}: {log.REFUSAL_NAMES[code]}, limit {limit}")
         self.notes.expect("fields", "time in flight", values[4], self.notes.now_us - case.dispatch_us)
-        self.accounts.refused(case, code, limit, values[0])
         self.leave_deployment(case, (0, 0, 0), values[2], values[2] == 0)
+        self.accounts.refused(case, code, limit, values[0])
         case.state, case.refusal = REFUSED, code
         self._must_follow = case
 

@@ -6,6 +6,10 @@ from forge1sim.check.facts import AUTO, Facts, ModelFact
 from forge1sim.check.lines import Lines
 from forge1sim.check.money import Ledger, cost_nano, most_output, worst_nano
 from forge1sim.check.room import Room
+from policies.log import NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET, TOO_LARGE
+
+# Why a model never serves a request, the most telling last.
+_NEVER = (NOT_ELIGIBLE, TOO_LARGE, REQUEST_BUDGET, TENANT_BUDGET)
 
 
 def quality_pm(model: ModelFact, complexity_pm: int) -> int:
@@ -58,6 +62,24 @@ class Choice:
     def suited(self, case: Case) -> frozenset[int]:
         """All models that may serve this request with the money that is left."""
         return frozenset(row for row in self.chain(case) if self.is_suited(case, row))
+
+    def why_never(self, case: Case) -> int:
+        """The reason for which a request that no deployment could ever take is turned away: the most telling of its models."""
+        return max((self._why_never(case, row) for row in self.chain(case)), key=_NEVER.index)
+
+    def _why_never(self, case: Case, row: int) -> int:
+        model = self._facts.models[row]
+        if quality_pm(model, case.complexity) < self._facts.tenants[case.tenant].floor_pm:
+            return NOT_ELIGIBLE
+        if self.unsuited(case, row) is not None:
+            return TOO_LARGE
+        worst = worst_nano(case, model)
+        if case.budget > 0 and case.billed + worst > case.budget:
+            return REQUEST_BUDGET
+        if not self._ledger.affords(case, worst):
+            return TENANT_BUDGET
+        is_open = any(self._facts.deployments[place].model == row for place in self._facts.open[case.access])
+        return TOO_LARGE if is_open else NOT_ELIGIBLE
 
     def could_ever_go(self, case: Case, suited: frozenset[int]) -> bool:
         """Whether any deployment open to this request could take it when idle."""

@@ -130,7 +130,7 @@ class Endings:
             return checker.lines.kinds() >= _LEAST_KINDS
         suited = checker.choice.suited(case)
         if code in _NEVER:
-            return not checker.choice.could_ever_go(case, suited)
+            return code == checker.choice.why_never(case) and not checker.choice.could_ever_go(case, suited)
         if code in _NOT_NOW:
             return not queue.enabled and not checker.choice.free(case, suited)
         return False
