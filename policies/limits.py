@@ -239,7 +239,7 @@ def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def
     """Set the share of the configured limit that is in force: what headers showed, at most all of it."""
     bring_up(limits, logs, row, now_us)
     limit = limits[row]
-    scale = min(scale_pm, 1000)
+    scale = min(int(scale_pm), 1000)
     before = allowance(limit)
     limit["capacity"] = _in_force(limit["capacity_configured"], scale)
     limit["rate"] = _in_force(limit["rate_configured"], scale)

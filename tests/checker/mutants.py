@@ -102,6 +102,30 @@ def stale_refill(right: Any) -> Any:
     return bring_up
 
 
+@mutant("limits.charge", "limit", worlds="growth")
+def growth_of_failed_attempts(right: Any) -> Any:
+    def charge(limits: Any, logs: Any, row: int, units: int, now_us: int) -> None:
+        right(limits, logs, row, units, now_us)
+        windows.confirm(limits, logs, row, units, now_us, now_us)
+
+    return charge
+
+
+@mutant("limits.confirm", "idle", worlds="growth")
+def growth_forgotten(_right: Any) -> Any:
+    return lambda *arguments: None
+
+
+@mutant("limits.confirm", "limit", worlds="growth")
+def growth_in_the_window_of_the_answer(right: Any) -> Any:
+    return lambda limits, logs, row, units, _counted_us, now_us: right(limits, logs, row, units, now_us, now_us)
+
+
+@mutant("placing._more_telling", "reason", worlds="spent")
+def last_model_has_the_last_word(_right: Any) -> Any:
+    return lambda one, other: other
+
+
 @mutant("gateway.cancel", "idle")
 def reserve_leaked_on_cancel(right: Any) -> Any:
     def cancel(*arguments: Any) -> None:
@@ -309,10 +333,35 @@ def cooldown_shortened(right: Any) -> Any:
 def one_deployment_rests_for_all(_right: Any) -> Any:
     from policies import refusals
 
-    def cool_limited(state: Any, deployment: int, _limit: int, until_us: int, refusal: int) -> None:
+    def cool_limited(state: Any, deployment: int, limit: int, retry_after_us: int, refusal: int, _sent: int, now_us: int) -> None:
+        until_us = now_us + refusals._rest_us(state, 0, limit, retry_after_us, refusal, now_us)
         refusals._cool(state, 0, deployment, state.deployments[deployment], until_us, refusal, deployment)
 
     return cool_limited
+
+
+@mutant("trials.is_tried_enough", "resting", worlds="unsure")
+def all_go_when_a_rest_is_over(_right: Any) -> Any:
+    return lambda target: False
+
+
+@mutant("trials.leave_trial", "resting", worlds="unsure")
+def refusals_open_a_trial(right: Any) -> Any:
+    return lambda target, sent_us, _served: right(target, sent_us, True)
+
+
+@mutant("trials.leave_trial", "idle", worlds="unsure")
+def trial_never_opened(right: Any) -> Any:
+    return lambda target, sent_us, _served: right(target, sent_us, False)
+
+
+@mutant("trials.begin_trial", "cooldown", worlds="unsure")
+def rest_in_vain_not_doubled(right: Any) -> Any:
+    def begin_trial(target: Any, *times: int) -> None:
+        right(target, *times)
+        target["trial_doublings"] = 0
+
+    return begin_trial
 
 
 @mutant("refusals._lose_key", "keys")

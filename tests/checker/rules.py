@@ -59,7 +59,7 @@ def worlds() -> dict[str, Callable[[], World]]:
         found[choice] = lambda choice=choice: _varied(routing=Routing(model_choice=choice))
     found["predictive"] = lambda: _varied(scaling=Scaling(policy="predictive", period_s=1.0, hold_periods=1, cooldown_s=1.0))
     found["no queue"] = lambda: _varied(queue=Queueing(enabled=False))
-    for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain"):
+    for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain", "unsure", "growth", "spent"):
         found[subject] = lambda subject=subject: small_world(subject)
     return found
 

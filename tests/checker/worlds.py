@@ -130,11 +130,13 @@ def small_world(subject: str) -> World:
     sizes = Account(name="large", provider="p", limits=(Limit(dimension="tpm", limit=20_000.0),))
     cheap = Model(name="cheap", provider="p", input_usd_per_1m=0.1, output_usd_per_1m=0.2, performance=(0.4,) * 5)
     platform = Platform(
-        models=(Model(name="m", provider="p", input_usd_per_1m=1.0, cached_input_usd_per_1m=0.1, output_usd_per_1m=4.0,
+        models=(*([cheap] if subject == "spent" else []),
+                Model(name="m", provider="p", input_usd_per_1m=1.0, cached_input_usd_per_1m=0.1, output_usd_per_1m=4.0,
                       max_output_tokens=1000, speed=Speed(service_s=Distribution(kind="exponential", mean=1.5))),
                 *([cheap] if subject == "poor" else [])),
         accounts=(account, *([sizes] if subject == "sizes" else [])),
-        providers=(Provider(name="p", timezone="America/Los_Angeles", retry_after=subject != "quota"),),
+        providers=(Provider(name="p", timezone="America/Los_Angeles", retry_after=subject not in ("quota", "unsure"),
+                            error_probability=0.3 * (subject == "growth")),),
         tenants=(TenantGroup(name="t", count=2, tier="standard", **_TENANTS.get(subject, {})),),
     )  # fmt: skip
     # Ten minutes before midnight in Los Angeles.
@@ -143,7 +145,8 @@ def small_world(subject: str) -> World:
     rows = requests(np.random.default_rng(1), count, rate, 2, start_us=start_us, deadline_s=deadline_s)
     scaling = Scaling(policy="threshold", period_s=1.0, hold_periods=1, cooldown_s=1.0, add_above=0.5, retire_below=0.45)
     routing = Routing(model_choice="best_quality")
-    bundle = PolicyBundle(tiers=TIERS, routing=routing, scaling=scaling if subject == "drain" else Scaling())
+    cooldown = Cooldown(failures_to_cool=10_000) if subject == "growth" else Cooldown()
+    bundle = PolicyBundle(tiers=TIERS, routing=routing, cooldown=cooldown, scaling=scaling if subject == "drain" else Scaling())
     return World(platform=platform, bundle=bundle, requests=rows, start_us=start_us, horizon_s=count / rate, drain_s=600.0)
 
 
@@ -153,6 +156,8 @@ _ACCOUNTS: dict[str, dict[str, object]] = {
     "day": {"limits": (Limit(dimension="rpd", limit=40.0),)},
     "quota": {"limits": (Limit(dimension="rpd", limit=40.0, known=False),)},
     "sizes": {"limits": (Limit(dimension="tpm", limit=20_000.0, burst_s=2.0),)},
+    "unsure": {"limits": (Limit(dimension="rpm", limit=30.0, window="fixed", known=False),)},
+    "growth": {"limits": (Limit(dimension="acceleration", limit=4.0, window_s=3.0, growth=1.5, charge="requests"),)},
     "poor": {"limits": (Limit(dimension="concurrency", limit=3.0),)},
     "drain": {"count": 3},
 }
@@ -160,10 +165,11 @@ _TENANTS: dict[str, dict[str, float]] = {
     "budget": {"budget_usd_per_month": 0.01},
     "month": {"budget_usd_per_month": 0.05},
     "poor": {"budget_usd_per_month": 0.03},
+    "spent": {"budget_usd_per_month": 0.01, "request_budget_usd": 0.0005},
     "tenant": {"requests_per_min": 40.0},
 }
 _DEMAND: dict[str, tuple[int, float, float | None]] = {
-    "day": (100, 0.1, 2000.0), "quota": (100, 0.1, 2000.0), "month": (300, 300 / (40 * 86_400), None),
+    "growth": (300, 3.0, 20.0), "day": (100, 0.1, 2000.0), "quota": (100, 0.1, 2000.0), "month": (300, 300 / (40 * 86_400), None),
 }  # fmt: skip
 
 
