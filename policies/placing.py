@@ -47,17 +47,21 @@ def open_budget_period(state: State, tenant: Row) -> None:
 
 @inlined
 def unsuited(state: State, slot: int, model_row: int) -> int:
-    """NO_REASON if this model may serve the request, else why it never will."""
+    """NO_REASON if this model may serve the request, else why it never will. Fills the model's offer.
+
+    The tenant's budget period is open.
+    """
     request = state.requests[slot]
     model = state.models[model_row]
     tenant = state.tenants[request["tenant"]]
-    open_budget_period(state, tenant)
-    if routing.performance_pm(model, request["complexity_pm"]) < tenant["quality_floor_pm"]:
+    offer = state.offers[model_row]
+    performance, output = routing.performance_pm(model, request["complexity_pm"]), most_output(request, model)
+    worst = worst_price(model, request["input_tokens"], output)
+    offer["output_tokens"], offer["worst_nano_usd"], offer["performance_pm"] = output, worst, performance
+    if performance < tenant["quality_floor_pm"]:
         return NOT_ELIGIBLE
-    output = most_output(request, model)
     if request["input_tokens"] + output > model["context_tokens"]:
         return TOO_LARGE
-    worst = worst_price(model, request["input_tokens"], output)
     if request["budget_nano_usd"] > 0 and request["billed_nano_usd"] + worst > request["budget_nano_usd"]:
         return REQUEST_BUDGET
     if tenant["budget_nano_usd"] >= 0 and tenant["budget_used"] + tenant["budget_held"] + worst > tenant["budget_nano_usd"]:
@@ -115,11 +119,9 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
     """
     request = state.requests[slot]
     pulse = state.pulse[0]
-    model = state.models[model_row]
-    output = most_output(request, model)
-    worst = worst_price(model, request["input_tokens"], output)
+    model, offer = state.models[model_row], state.offers[model_row]
+    output, worst, performance = offer["output_tokens"], offer["worst_nano_usd"], offer["performance_pm"]
     expected = expected_price(state, request, model)
-    performance = routing.performance_pm(model, request["complexity_pm"])
     access = state.tenants[request["tenant"]]["access"] * state.deployments.size
     for row in range(model["deployments_lo"], model["deployments_hi"]):
         deployment = state.deployments[row]
@@ -183,6 +185,7 @@ def suited_models(state: State, slot: int) -> int:
     """Bits of the models that may serve this request; leaves in `pulse.why` why the model that came furthest may not."""
     request = state.requests[slot]
     state.pulse[0]["why"] = NOT_ELIGIBLE
+    open_budget_period(state, state.tenants[request["tenant"]])
     bits = 0
     lo, hi = chain_of(state, request["wanted"])
     for place in range(lo, hi):
@@ -261,15 +264,14 @@ def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy: Plug
     settings = state.settings[0]
     for row in range(state.models.size):
         if bits >> row & 1:
-            model = state.models[row]
-            performance = routing.performance_pm(model, request["complexity_pm"])
-            cost = expected_price(state, request, model)
-            state.scores[row] = routing.model_score(settings["model_choice"], performance, cost)
+            offer = state.offers[row]
+            cost = expected_price(state, request, state.models[row])
+            offer["score"] = routing.model_score(settings["model_choice"], offer["performance_pm"], cost)
     left = bits
     while left != 0:
         best = -1
         for row in range(state.models.size):
-            if left >> row & 1 and (best < 0 or state.scores[row] > state.scores[best]):
+            if left >> row & 1 and (best < 0 or state.offers[row]["score"] > state.offers[best]["score"]):
                 best = row
         chosen = _try_model(state, slot, best, now_us, user_policy)
         if chosen != NOWHERE:

@@ -94,6 +94,9 @@ MODEL = np.dtype(
     ]
 )  # fmt: skip
 
+# what a model offers the request that is being placed; kept while it is
+OFFER = np.dtype([("output_tokens", "<i8"), ("worst_nano_usd", "<i8"), ("performance_pm", "<i8"), ("score", "<f8")])
+
 TENANT = np.dtype(
     [
         ("budget_nano_usd", "<i8"), ("budget_used", "<i8"), ("budget_held", "<i8"), ("budget_period", "<i8"),
@@ -170,7 +173,7 @@ class State(NamedTuple):
     deadlines: Ints          # slots that wait or rest, as a heap by deadline, the first pulse.deadlines
     waiting: Ints            # segments in which somebody waits, the first pulse.waiting_segments
     candidates: Ints
-    scores: Floats
+    offers: Rows             # by model
     chain: Ints              # models to try for a wanted model
     account_deployments: Ints
     open: Bytes              # (access class, deployment): region, tags, models of the contract, pool
@@ -185,7 +188,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, I8, F8, I8, I8, U1, U1, I8, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, I8, OFFER, I8, I8, U1, U1, I8, F8, F8, EFFECT, ROW,
 )  # fmt: skip
 
 

@@ -6,11 +6,10 @@ from policies.deadlines import forget_deadline, watch_deadline
 from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import note_request
-from policies.placing import dispatch, never_fits, offer_terms, pick, suited_models, unsuited
-from policies.prices import expected_price, most_output, worst_price
+from policies.placing import dispatch, never_fits, offer_terms, open_budget_period, pick, suited_models, unsuited
+from policies.prices import expected_price
 from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
-from policies.routing import performance_pm
 from policies.rows import Plugged, Row
 from policies.state import FREE, NO_SLOT, NOWHERE, WAITING, State
 from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by, ring_yielding
@@ -150,16 +149,16 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
             return
         left += 1
         request = state.requests[slot]
+        open_budget_period(state, state.tenants[request["tenant"]])
         if unsuited(state, slot, deployment["model"]) == TENANT_BUDGET:
             _suit_again(state, slot, now_us)
             continue
-        output = most_output(request, model)
-        worst = worst_price(model, request["input_tokens"], output)
-        why = capacity.why_not(state, slot, deployment_row, output, worst, now_us)
+        terms = state.offers[deployment["model"]]
+        why = capacity.why_not(state, slot, deployment_row, terms["output_tokens"], terms["worst_nano_usd"], now_us)
         if why != NO_REASON or must_yield(state, slot, deployment_row, now_us):
             arm_for(state, deployment_row, slot, now_us)
             return
-        offer_terms(deployment, expected_price(state, request, model), performance_pm(model, request["complexity_pm"]))
+        offer_terms(deployment, expected_price(state, request, model), terms["performance_pm"])
         state.candidates[0] = deployment_row
         if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
             request["why"] = POLICY_WAITS

@@ -15,7 +15,7 @@ from forge1sim.drivers.agenda import (
     open_agenda,
     put,
 )
-from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world
+from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, take_arrival
 from forge1sim.workload.table import NEVER_US
 from policies.compile import compiled, inlined
 from policies.order import ARRIVED, event_kind, event_request, tie_key
@@ -70,8 +70,7 @@ def run_slice(
             row = agenda.heap[0]["row"]
             drop_first(agenda)
         else:
-            row = world.desk[0]["sheet_next"]
-            world.desk[0]["sheet_next"] += 1
+            row = take_arrival(world)
         happen(state, world, providers, event_kind(key), event_request(key), row, now_us, user_policy)
         _take_over(world, agenda)
     return SLICE_OVER

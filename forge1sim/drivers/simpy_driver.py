@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import simpy
 
-from forge1sim.drivers.world import happen, is_log_full, next_arrival_us, open_world, plan
+from forge1sim.drivers.world import happen, is_log_full, next_arrival_us, open_world, plan, take_arrival
 from forge1sim.providers import set_limit_scale, set_outage
 from forge1sim.workload.table import NEVER_US
 from policies.arena import handle
@@ -52,8 +52,7 @@ def let_arrive(gateway_at: Handle, providers_at: Handle, world_at: Handle, befor
     desk["earliest_us"] = before_us
     while True:
         now_us = next_arrival_us(world)
-        row = desk["sheet_next"]
-        desk["sheet_next"] += 1
+        row = take_arrival(world)
         happen(state, world, providers_at, ARRIVED, 0, row, now_us, user_policy)
         if is_log_full(state) or desk["out_count"] > _MOST_OUT or next_arrival_us(world) >= desk["earliest_us"]:
             break
@@ -154,9 +153,9 @@ class SimpyRun:
     def _plan_arrival(self) -> None:
         """Plan the next arrival, if there is one, from a fresh sheet."""
         desk = self._world.desk[0]
-        if desk["sheet_next"] >= desk["sheet_count"] and not self._stage.next_requests():
+        if desk["arrival_us"] >= NEVER_US and not self._stage.next_requests():
             return
-        time_us = int(self._world.sheet[desk["sheet_next"]]["arrive_us"])
+        time_us = int(desk["arrival_us"])
         self._world.out[0] = (time_us, _ARRIVAL_KEY, 0)
         self._plan(1, int(self.env.now))
 

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
+from forge1sim.prefetch import prefetch
 from forge1sim.providers import OK, begin, cancel, end, partial_output
 from forge1sim.providers.tables import ANSWER
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies import gateway, pools
 from policies.arena import OpenBlock, allocate, tables_in, tables_of
-from policies.compile import compiled, inlined
+from policies.compile import compiled, inlined, leaf
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
 from policies.rows import Bytes, Handle, Plugged, Rows
@@ -40,7 +41,13 @@ OUT_SLACK = 32_768
 
 EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
 TRUTH = np.dtype([("output_tokens", "<i8"), ("begun_us", "<i8")])
-DESK = np.dtype([("sheet_count", "<i8"), ("sheet_next", "<i8"), ("out_count", "<i8"), ("earliest_us", "<i8"), ("last_us", "<i8")])
+# `arrival_us` is when the next request on the sheet arrives, NEVER_US if the sheet is used up
+DESK = np.dtype(
+    [
+        (name, "<i8")
+        for name in ("arrival_us", "sheet_count", "sheet_next", "out_count", "earliest_us", "last_us")
+    ]
+)  # fmt: skip
 
 
 class World(NamedTuple):
@@ -79,7 +86,9 @@ def _open_world(block: Any) -> Any:
 def build_world(slots: int) -> Bytes:
     """An empty world for a gateway with so many request slots."""
     sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, slots, OUT_ROWS), strict=True))
-    return allocate(sections, HEADER_WORDS)[0]
+    block = allocate(sections, HEADER_WORDS)[0]
+    open_world(block).desk[0]["arrival_us"] = NEVER_US
+    return block
 
 
 @inlined
@@ -147,6 +156,9 @@ def _hang_up(
 @inlined
 def _arrive(state: State, world: World, row: int, now_us: int, user_policy: Plugged) -> None:
     request = world.sheet[row]
+    last = world.desk[0]["sheet_count"] - 1
+    prefetch(state.tenants, world.sheet[min(row + 8, last)]["tenant"])
+    prefetch(state.limits, state.tenants[world.sheet[min(row + 4, last)]["tenant"]]["limit_lo"])
     number = state.pulse[0]["arrived"]
     free = state.pulse[0]["free_slot"]
     if free != NO_SLOT:
@@ -209,13 +221,20 @@ def happen(
     _carry_out(state, world, providers, now_us, user_policy)
 
 
-@inlined
+@leaf
 def next_arrival_us(world: World) -> int:
     """When the next request on the sheet arrives; NEVER_US if the sheet is used up."""
+    return int(world.desk[0]["arrival_us"])
+
+
+@leaf
+def take_arrival(world: World) -> int:
+    """The next row of the sheet, which arrives now."""
     desk = world.desk[0]
-    if desk["sheet_next"] >= desk["sheet_count"]:
-        return int(NEVER_US)
-    return int(world.sheet[desk["sheet_next"]]["arrive_us"])
+    row = desk["sheet_next"]
+    desk["sheet_next"] += 1
+    desk["arrival_us"] = world.sheet[row + 1]["arrive_us"] if row + 1 < desk["sheet_count"] else NEVER_US
+    return int(row)
 
 
 @inlined
@@ -229,6 +248,7 @@ def load_sheet(world: World, requests: Rows) -> None:
     world.sheet[: len(requests)] = requests
     world.desk[0]["sheet_count"] = len(requests)
     world.desk[0]["sheet_next"] = 0
+    world.desk[0]["arrival_us"] = requests[0]["arrive_us"]
 
 
 @compiled
