@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import simpy
+from numba.extending import overload
 
 from forge1sim.drivers.world import happen, is_log_full, next_arrival_us, open_world, plan, take_arrival
 from forge1sim.providers import set_limit_scale, set_outage
 from forge1sim.workload.table import NEVER_US
-from policies.arena import handle
-from policies.compile import compiled, quick
+from policies.arena import WORDS_PER_TABLE, OpenBlock, allocate, handle, tables_in, tables_of
+from policies.compile import JIT_DISABLED, compiled, quick
 from policies.order import ARRIVED, event_kind, event_request, tie_key
 from policies.rows import Handle, Plugged
 from policies.state import open_state
@@ -28,9 +29,43 @@ _MOST_OUT = 1_024
 _ARRIVAL_KEY = tie_key(ARRIVED, 0, 0)       # after all else at its moment; there is one at a time
 
 
+PARTS = np.dtype([("gateway", "<i8"), ("providers", "<i8"), ("world", "<i8"), ("user_policy", "<i8")])
+
+
+class _OpenParts(OpenBlock):
+    """The parts of a run, in compiled code."""
+
+
+_open_block = tables_of(_OpenParts, ("parts",), (PARTS,))
+
+
+def _bundle(gateway: Handle, providers: Handle, world: Handle, user_policy: Plugged) -> Any:
+    """The parts of a run in one block, since every argument of a call from Python takes its time; uncompiled, a tuple."""
+    parts = (gateway, providers, world, user_policy)
+    if JIT_DISABLED:
+        return parts
+    block, _ = allocate([(PARTS, 1)], WORDS_PER_TABLE)
+    tables_in(block, (PARTS,))[0][0] = parts
+    return block
+
+
+def _unbundle(run: Any) -> Any:
+    return run
+
+
+@overload(_unbundle)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
+def _compiled_unbundle(run: Any) -> Any:
+    def implementation(run: Any) -> Any:
+        parts = _open_block(run).parts[0]
+        return parts["gateway"], parts["providers"], parts["world"], parts["user_policy"]
+
+    return implementation
+
+
 @compiled
-def let_happen(gateway_at: Handle, providers_at: Handle, world_at: Handle, key: int, row: int, now_us: int, user_policy: Plugged) -> int:
+def let_happen(run: Handle, key: int, row: int, now_us: int) -> int:
     """One event that SimPy brought up. Returns the number of new events in `out`, and flags."""
+    gateway_at, providers_at, world_at, user_policy = _unbundle(run)
     state, world = open_state(gateway_at), open_world(world_at)
     desk = world.desk[0]
     desk["out_count"] = 0
@@ -40,12 +75,13 @@ def let_happen(gateway_at: Handle, providers_at: Handle, world_at: Handle, key: 
 
 
 @compiled
-def let_arrive(gateway_at: Handle, providers_at: Handle, world_at: Handle, before_us: int, user_policy: Plugged) -> int:
+def let_arrive(run: Handle, before_us: int) -> int:
     """The next request arrives, and those after it up to whatever SimPy has to bring up first.
 
     That is an event planned at `before_us`, or one that came of these arrivals themselves. The
     arrival after those is the last of the new events in `out`, unless the sheet is used up.
     """
+    gateway_at, providers_at, world_at, user_policy = _unbundle(run)
     state, world = open_state(gateway_at), open_world(world_at)
     desk = world.desk[0]
     desk["out_count"] = 0
@@ -83,7 +119,7 @@ class SimpyRun:
     def __init__(self, stage: Any) -> None:
         self._stage = stage
         self.env = simpy.Environment(initial_time=stage.start_us)
-        self._handles = (handle(stage.gateway), handle(stage.providers), handle(stage.world))
+        self._parts = _bundle(handle(stage.gateway), handle(stage.providers), handle(stage.world), stage.user_policy)
         self._world = open_world(stage.world)
         self._pulse = open_state(stage.gateway).pulse[0]
         self._plan = self._planner()
@@ -119,9 +155,8 @@ class SimpyRun:
 
         They run for every event. What they need therefore stands in local names, and events are used again.
         """
-        gateway_at, providers_at, world_at = self._handles
-        user_policy, end_us = self._stage.user_policy, self._stage.end_us + 1
-        happen_now, arrive_now = quick(let_happen, 7), quick(let_arrive, 5)
+        run, end_us = self._parts if JIT_DISABLED else handle(self._parts), self._stage.end_us + 1
+        happen_now, arrive_now = quick(let_happen, 4), quick(let_arrive, 2)
         schedule, peek, follow_up = self.env.schedule, self.env.peek, self._follow_up
         out: Any = memoryview(self._world.out.view(np.int64))  # type: ignore[arg-type]
         used: list[_Planned] = []
@@ -139,9 +174,10 @@ class SimpyRun:
             key, now_us = planned.key, planned.time_us
             used.append(planned)
             if key != _ARRIVAL_KEY:
-                flags = happen_now(gateway_at, providers_at, world_at, key, planned.row, now_us, user_policy)
+                flags = happen_now(run, key, planned.row, now_us)
             else:
-                flags = arrive_now(gateway_at, providers_at, world_at, min(peek(), end_us), user_policy)
+                before_us: Any = peek()
+                flags = arrive_now(run, before_us if before_us < end_us else end_us)
             if flags:
                 plan(flags & _COUNT, now_us)
                 if flags > _COUNT:
