@@ -6,6 +6,7 @@ import pytest
 
 from forge1sim.catalogue import import_litellm_config, load_catalogue
 from forge1sim.errors import CatalogueError
+from forge1sim.run import simulate
 from forge1sim.scenario.load import load_scenario
 from policies.bundle import PolicyBundle
 from policies.schema import Account, Model, Platform, TenantGroup
@@ -125,6 +126,23 @@ def test_with_tenants_added_it_loads_as_a_scenario(tmp_path):
     assert [account.name for account in platform.accounts] == ["openai-1", "openai-2", "anthropic-1"]
     assert [account.weight for account in platform.accounts] == [1, 1, 1], "the last states no rpm to weigh by"
     assert [model.fallbacks for model in platform.models] == [("writer",), ()]
+
+
+@pytest.mark.parametrize(
+    "upstream", ["azure/gpt-4o", "bedrock/us.anthropic.claude-opus-4-7-v1:0", "vertex_ai/claude-haiku-4-5@20251001"]
+)
+def test_a_cloud_route_alone_can_be_run(tmp_path, upstream):
+    """Its provider is in no catalogue; the scenario lists it."""
+    imported = deployments_of(tmp_path, upstream)
+    path = tmp_path / "scenario.yaml"
+    path.write_text(json.dumps({**imported.scenario, "tenants": [{**CLIENTS, "tier": "standard"}], "horizon_s": 60}))
+    assert simulate(load_scenario(path)).summary["requests"]["served"] > 30
+
+
+def deployments_of(folder, upstream):
+    """The import of a configuration with one deployment."""
+    row = {"model_name": "smart", "litellm_params": {"model": upstream, "api_base": "x", "api_key": "os.environ/KEY", "rpm": 500}}
+    return load(folder, json.dumps({"model_list": [row]}))
 
 
 def test_a_group_is_one_model_served_by_all_its_accounts(full):

@@ -192,6 +192,19 @@ def test_busiest_minute_is_kept_inside_longer_intervals():
     assert group[c.PEAK + c.IN_FLIGHT] == 30
 
 
+def test_limits_on_what_is_used_are_compared_with_what_was_used():
+    """Reserved were 50 tokens, 10 of them output at most (40 input, 15 cached); 4 came out. In the next minute."""
+    metrics = folded(rows_of(
+        row(log.ARRIVE, 0, v=(40, 10)),
+        row(log.DISPATCH, 0, attempt=1, deployment=0, v=(9, 50)),
+        row(log.COMPLETE, 61_000_000, attempt=1, deployment=0, v=(40 | 15 << 32, 4, 9, 61_000_000, 0)),
+    ), make_static(horizon_s=7 * 24 * 3600))  # fmt: skip
+    group = metrics.state.group_intervals[0, 0]
+    sent, used = (c.REQUESTS, c.TOKENS, c.INPUT), (c.UNCACHED, c.OUTPUT, c.TOTAL)
+    assert [group[one] for one in sent] == [group[c.PEAK + one] for one in sent] == [1, 50, 40]
+    assert [group[one] for one in used] == [group[c.PEAK + one] for one in used] == [25, 4, 44]
+
+
 def test_accounts_are_paid_while_active_and_within_the_horizon():
     static = make_static(horizon_s=3600)
     metrics = folded(

@@ -113,7 +113,7 @@ def test_load_follows_the_log_and_limits_follow_active_accounts(metrics):
     openai = load["openai"]["requests_limit"]  # its only account is put on standby after a third
     assert openai[0] == 200.0  # the account's own limit, below 2 x 120 of its models
     assert openai[-1] == 0.0
-    assert account_limits(STATIC)[0].tolist() == [200.0, 800_000.0, np.inf, np.inf, 4.0]
+    assert account_limits(STATIC)[0].tolist() == [200.0, 800_000.0, np.inf, np.inf, np.inf, np.inf, 4.0]
 
 
 @pytest.mark.parametrize("metric", METRICS)
