@@ -74,9 +74,9 @@ def world_of(name: str) -> World:
 
 @mutant("capacity.settle", "limit")
 def double_settle(right: Any) -> Any:
-    def settle(*arguments: Any) -> None:
+    def settle(*arguments: Any) -> int:
         right(*arguments)
-        right(*arguments)
+        return int(right(*arguments))
 
     return settle
 
@@ -129,7 +129,7 @@ def last_model_has_the_last_word(_right: Any) -> Any:
 @mutant("gateway.cancel", "idle")
 def reserve_leaked_on_cancel(right: Any) -> Any:
     def cancel(*arguments: Any) -> None:
-        with replaced("policies.capacity", "settle", lambda _: lambda *_arguments: None):
+        with replaced("policies.capacity", "settle", lambda _: lambda *_arguments: 0):
             right(*arguments)
 
     return cancel
@@ -345,7 +345,7 @@ def all_go_when_a_rest_is_over(_right: Any) -> Any:
     return lambda target: False
 
 
-@mutant("trials.leave_trial", "resting", worlds="unsure")
+@mutant("trials.leave_trial", "cooldown", worlds="unsure")
 def refusals_open_a_trial(right: Any) -> Any:
     return lambda target, sent_us, _served: right(target, sent_us, True)
 
@@ -397,7 +397,7 @@ def deadline_ignored(_right: Any) -> Any:
     return lambda *arguments: None
 
 
-@mutant("build._fill_settings", "after_refusal", "attempts")
+@mutant("build._fill_settings", "after_refusal", "attempts", worlds="growth")
 def one_attempt_too_many(right: Any) -> Any:
     def fill_settings(state: Any, *rest: Any) -> None:
         right(state, *rest)

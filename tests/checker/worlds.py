@@ -136,7 +136,7 @@ def small_world(subject: str) -> World:
                 *([cheap] if subject == "poor" else [])),
         accounts=(account, *([sizes] if subject == "sizes" else [])),
         providers=(Provider(name="p", timezone="America/Los_Angeles", retry_after=subject not in ("quota", "unsure"),
-                            error_probability=0.3 * (subject == "growth")),),
+                            error_probability=0.5 * (subject == "growth")),),
         tenants=(TenantGroup(name="t", count=2, tier="standard", **_TENANTS.get(subject, {})),),
     )  # fmt: skip
     # Ten minutes before midnight in Los Angeles.
