@@ -1,6 +1,7 @@
 """What every request carries besides its time and tokens, as tables that compiled code reads."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -94,8 +95,12 @@ class TraitTable:
         )
 
 
+@lru_cache(maxsize=64)
 def complexity_steps(complexity: Complexity) -> NDArray[np.int16]:
-    """Quantiles of the complexity in per mille at the middles of COMPLEXITY_STEPS equal steps."""
+    """Quantiles of the complexity in per mille at the middles of COMPLEXITY_STEPS equal steps.
+
+    Kept, since they take milliseconds and runs with other seeds or policies ask for the same.
+    """
     levels = (np.arange(COMPLEXITY_STEPS) + 0.5) / COMPLEXITY_STEPS
     if complexity.values:
         weights = np.array(complexity.weights or (1.0,) * len(complexity.values))
@@ -107,7 +112,9 @@ def complexity_steps(complexity: Complexity) -> NDArray[np.int16]:
 
         a = complexity.mean * complexity.concentration
         quantiles = betaincinv(a, complexity.concentration - a, levels)
-    return np.rint(quantiles * 1000.0).astype(np.int16)
+    steps: NDArray[np.int16] = np.rint(quantiles * 1000.0).astype(np.int16)
+    steps.setflags(write=False)
+    return steps
 
 
 @inlined
