@@ -67,8 +67,15 @@ def test_a_paced_bucket_lets_one_oversized_request_overdraw_it_when_full():
 def test_acceleration_allows_growth_over_the_window_before():
     limiter = limiter_of(limit("acceleration", window_us=10_000_000, growth_pm=2000), 0)
     limiter.take(20, 5_000_000)
-    assert limiter.fits(40, 10_000_000)
-    assert not limiter.fits(41, 10_000_000)
+    assert limiter.fits(20, 10_000_000)
+    assert not limiter.fits(21, 10_000_000)       # sent, but not known to have been served
+    limiter.confirm(15, 5_000_000, 11_000_000)
+    assert limiter.fits(30, 11_000_000)
+    assert not limiter.fits(31, 11_000_000)
+    limiter.take(10, 11_000_000)
+    limiter.confirm(5, 5_000_000, 12_000_000)      # an answer that comes late lets the present window grow
+    assert limiter.fits(30, 12_000_000)
+    assert not limiter.fits(31, 12_000_000)
     assert limiter.fits(20, 30_000_000)
     assert not limiter.fits(21, 30_000_000)        # a window without use lies between
 
