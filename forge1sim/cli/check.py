@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from policies.schema import Platform
 
 FOUND_SOMETHING = 1
-MAX_JSON_BYTES = 512 * 1024 * 1024
 
 
 def check(
@@ -36,6 +35,7 @@ def check(
     """Check a run's event log against its rules. Exit status 0: nothing found; 1: a rule is broken; 2: bad input."""
     from forge1sim.check import check_log
     from forge1sim.metrics.log_file import LOG, read_log
+    from forge1sim.metrics.store import read_json
 
     if not (folder / LOG).is_file():
         raise RunError(f"{folder / LOG}: no such file; run the scenario with --out {folder} --log")
@@ -49,7 +49,7 @@ def check(
         {"rule": finding.rule, "row": finding.row, "time_us": finding.time_us, "message": finding.message}
         for finding in report.findings
     ]
-    rows += _against_summary(report, _read_json(folder / MARK)) if report.complete else []
+    rows += _against_summary(report, read_json(folder / MARK)) if report.complete else []
     if as_json:
         print_json({"findings": rows, "complete": report.complete, "rows": report.rows, **_counts(report)})
     else:
@@ -98,10 +98,11 @@ def _scenario(path: Path) -> "tuple[Platform, PolicyBundle, int]":
 
     from pydantic import ValidationError
 
+    from forge1sim.metrics.store import read_json
     from policies.bundle import PolicyBundle
     from policies.schema import Platform
 
-    written = _read_json(path)
+    written = read_json(path)
     try:
         platform = Platform.model_validate_json(json.dumps(written["platform"]))
         bundle = PolicyBundle.model_validate_json(json.dumps(written["policies"]))
@@ -109,14 +110,3 @@ def _scenario(path: Path) -> "tuple[Platform, PolicyBundle, int]":
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunError(f"{path}: is not the scenario of a run that this version wrote: {error}") from error
     return platform, bundle, start_us
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise RunError(f"{path}: more than {MAX_JSON_BYTES:,} bytes; no file of a run")
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise RunError(f"{path}: no such file; is {path.parent} a run folder (forge1sim run --out)?") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read as JSON: {error}") from error

@@ -39,8 +39,8 @@ def diff(
     if a.is_dir() != b.is_dir():
         raise RunError(f"{a} and {b}: one is a run folder and the other is not; compare two of the same sort")
     if a.is_dir():
-        inputs = differences(_read_json(a / "scenario.json"), _read_json(b / "scenario.json"))
-        results = differences(_read_json(a / MARK), _read_json(b / MARK))
+        inputs = differences(*(_read(folder / "scenario.json") for folder in (a, b)))
+        results = differences(*(_read(folder / MARK) for folder in (a, b)))
     else:
         loaded = [load(path, policy_folders=policy_folders, data_folders=data_folders) for path in (a, b)]
         one, other = (json.loads(scenario.resolved_json()) for scenario in loaded)
@@ -86,12 +86,7 @@ def _change(a: object, b: object) -> str:
     return f"{(b - a) / abs(a):+.1%}" if numbers and a else ""  # type: ignore[operator,arg-type]
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        if path.stat().st_size > MAX_SUMMARY_BYTES:
-            raise RunError(f"{path}: more than {MAX_SUMMARY_BYTES:,} bytes; no summary of a run")
-        return json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise RunError(f"{path}: no such file; is {path.parent} a run folder (forge1sim run --out)?") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: cannot be read as JSON: {error}") from error
+def _read(path: Path) -> Any:
+    from forge1sim.metrics.store import read_json
+
+    return read_json(path, MAX_SUMMARY_BYTES, "summary")

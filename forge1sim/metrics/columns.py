@@ -50,7 +50,7 @@ DEPLOYMENT_INTERVAL_COLUMNS = (
 )  # fmt: skip
 
 # What a limit group can be full of; counted per interval and as the busiest minute in it. What is certain at dispatch
-# (requests, tokens with the most output, input) is counted then, what was really used when the answer ends.
+# (requests, tokens with the most output, input) is counted then, what was really used when the answer ends: three and three.
 REQUESTS, TOKENS, INPUT, UNCACHED, OUTPUT, TOTAL, IN_FLIGHT = range(7)
 DIMENSIONS = (
     "requests", "tokens", "input_tokens", "uncached_input_tokens", "output_tokens", "total_tokens", "in_flight",

@@ -24,12 +24,12 @@ from forge1sim.metrics.columns import (
     D_RESERVED, D_SERVED, D_USED, DEPLOYMENT_INTERVAL_SIZE, DEPLOYMENT_LATENCY, DEPLOYMENT_REFUSAL, DEPLOYMENT_SIZE,
     DEPLOYMENT_WAIT, F_ATTEMPTS, F_COST, F_RATE_LIMITED, F_REFUSALS, F_RESERVED, F_RETRIES, F_SERVED, FAULT,
     FLOW_SIZE, GROUP_INTERVAL_SIZE, GROUP_MINUTE, GROUP_MINUTE_NUMBER, GROUP_SIZE, H_COST, H_QUALITY_PM, H_SERVED,
-    HOUR, HOUR_SIZE, INPUT, INTERVAL, IS_QUEUED, KIND, KINDS, LATENCY_SUM_US, MARK_SIZE, MARKS, MINUTE, MOST_MARKS,
+    HOUR, HOUR_SIZE, INTERVAL, IS_QUEUED, KIND, KINDS, LATENCY_SUM_US, MARK_SIZE, MARKS, MINUTE, MOST_MARKS,
     N_ACCOUNTS, N_DEPLOYMENTS, N_GROUPS, N_MODELS, N_TENANTS, N_TIERS, NOW_US, ON_TIME, OPEN, OPEN_ARRIVE_US,
-    OPEN_MAX, OUTPUT, PEAK, PROMPT_PM, QUEUED, RATE_LIMITED, REASONS, REFUSAL_CLASSES, REFUSALS, REJECTED, REQUESTS,
+    OPEN_MAX, PEAK, PROMPT_PM, QUEUED, RATE_LIMITED, REASONS, REFUSAL_CLASSES, REFUSALS, REJECTED, REQUESTS,
     RETRIES, SERVED, START_US, STATE, T_ARRIVED, T_ATTEMPTS, T_COST, T_ON_TIME, T_RATE_LIMITED, T_REJECTED,
     T_SERVED, TENANT_DETAIL_SIZE, TENANT_SIZE, TENANT_WAIT, TIER_INTERVAL_SIZE, TIER_LATENCY, TIER_REFUSAL,
-    TIER_SIZE, TIER_UNSERVED, TIER_WAIT, TOKENS, TOTAL, UNCACHED, W_ARRIVED, W_REJECTED, W_SERVED, WANTED_SIZE,
+    TIER_SIZE, TIER_UNSERVED, TIER_WAIT, UNCACHED, W_ARRIVED, W_REJECTED, W_SERVED, WANTED_SIZE,
     WAS_QUEUED,
 )  # fmt: skip
 
@@ -139,31 +139,17 @@ def _group_minute(b: Ints, group: int) -> int:
 
 
 @helper
-def _use_limits(b: Ints, deployment: int, reserved: int, input_tokens: int) -> None:
-    """Count a dispatch against the groups of its deployment, by interval and for the busiest minute."""
+def _use_limits(b: Ints, deployment: int, first: int, one: int, two: int, three: int) -> None:
+    """Count three dimensions, from `first` on, against the groups of a deployment, by interval and for the busiest minute."""
     groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
     for which in range(2):
         group = b[groups + which]
         if group >= 0:
             sums = place(b, AT_GROUP_INTERVALS, b[INTERVAL] * b[N_GROUPS] + group, GROUP_INTERVAL_SIZE)
             minute = _group_minute(b, group)
-            _count(b, sums, minute, REQUESTS, 1)
-            _count(b, sums, minute, TOKENS, reserved)
-            _count(b, sums, minute, INPUT, input_tokens)
-
-
-@helper
-def _use_limits_at_end(b: Ints, deployment: int, input_tokens: int, cached_tokens: int, output_tokens: int) -> None:
-    """Count what an answer really used against the groups of its deployment."""
-    groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
-    for which in range(2):
-        group = b[groups + which]
-        if group >= 0:
-            sums = place(b, AT_GROUP_INTERVALS, b[INTERVAL] * b[N_GROUPS] + group, GROUP_INTERVAL_SIZE)
-            minute = _group_minute(b, group)
-            _count(b, sums, minute, UNCACHED, input_tokens - cached_tokens)
-            _count(b, sums, minute, OUTPUT, output_tokens)
-            _count(b, sums, minute, TOTAL, input_tokens + output_tokens)
+            _count(b, sums, minute, first, one)
+            _count(b, sums, minute, first + 1, two)
+            _count(b, sums, minute, first + 2, three)
 
 
 @helper
@@ -175,7 +161,7 @@ def _dispatch(b: Ints, one: Any, row: Any, tier: int) -> None:
         one["first"] = deployment
     one["flight"] = deployment
     change_flight(b, deployment, 1, now_us)
-    _use_limits(b, deployment, reserved, int(one["input_tokens"]))
+    _use_limits(b, deployment, REQUESTS, 1, reserved, int(one["input_tokens"]))
     again = 1 if row["attempt"] > 1 else 0
     tenant, flow, during = _tenant(b, row), _flow(b, tier, deployment), _deployment_interval(b, deployment)
     b[tenant + ATTEMPTS] += 1
@@ -255,7 +241,8 @@ def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
     _end(b, one, latency_us, now_us, tier)
     tenant = _tenant(b, row)
     _bill(b, tenant, tier, deployment, cost)
-    _use_limits_at_end(b, deployment, row["v0"] & _LOW_32, row["v0"] >> 32, row["v1"])
+    input_tokens, cached_tokens, output_tokens = row["v0"] & _LOW_32, row["v0"] >> 32, row["v1"]
+    _use_limits(b, deployment, UNCACHED, input_tokens - cached_tokens, output_tokens, input_tokens + output_tokens)
 
     b[tenant + ON_TIME] += on_time
     b[tenant + PROMPT_PM] += prompt_pm

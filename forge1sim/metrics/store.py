@@ -168,11 +168,11 @@ def read_table(folder: Path, name: str) -> Table:
     return table
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, most_bytes: int = _LARGEST_JSON_BYTES, what: str = "file") -> Any:
     """A JSON file of a run folder. Raises RunError if it is missing, far too large, or no JSON."""
     try:
-        if path.stat().st_size > _LARGEST_JSON_BYTES:
-            raise RunError(f"{path}: more than {_LARGEST_JSON_BYTES:,} bytes; no file of a run")
+        if path.stat().st_size > most_bytes:
+            raise RunError(f"{path}: more than {most_bytes:,} bytes; no {what} of a run")
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise RunError(f"{path}: no such file; is {path.parent} a run folder (forge1sim run --out)?") from error
