@@ -5,7 +5,8 @@ A state is then also copied, saved, compared and hashed as one value. Windows ar
 they own nothing and must not outlive the block.
 """
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from policies.compile import JIT_DISABLED
 
+Tables = TypeVar("Tables")
 ALIGNMENT = 64
 WORDS_PER_TABLE = 3         # of a header: where a table starts, where it stops, its rows
 _WORD = ir.IntType(64)
@@ -70,6 +72,27 @@ def handle(block: NDArray[np.uint8]) -> Any:
     Unboxing an array costs eight times as much. Whoever holds a handle must hold the block too.
     """
     return block if JIT_DISABLED else int(block.ctypes.data)
+
+
+def opener(tables: Callable[..., Tables], dtypes: tuple[np.dtype[Any], ...]) -> Callable[[Any], Tables]:
+    """The function that opens a block as `tables`, a NamedTuple of one array of each dtype. Views, no copies.
+
+    In plain Python of a block, in compiled code of a block or a handle.
+    """
+    kind: Any = type(f"Open{tables.__name__}", (OpenBlock,), {})
+    open_block = tables_of(kind, tables._fields, dtypes)  # type: ignore[attr-defined]
+
+    def open_tables(block: Any) -> Tables:
+        return tables(*tables_in(block, dtypes))
+
+    @overload(open_tables)
+    def _open_tables(block: Any) -> Any:
+        def implementation(block: Any) -> Any:
+            return open_block(block)
+
+        return implementation
+
+    return open_tables
 
 
 def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dtype[Any], ...]) -> Any:

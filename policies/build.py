@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from policies import capacity, limits, scaling
 from policies.arena import allocate
 from policies.bundle import PolicyBundle
+from policies.deadlines import NO_PLACE
 from policies.errors import SchemaError
 from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano_usd
 from policies.limits import BUCKET_UNIT
@@ -413,7 +414,7 @@ def _fill_slots(state: State) -> None:
     state.requests["next"] = np.arange(1, size + 1)
     state.requests["next"][size - 1] = NO_SLOT
     state.requests["request"] = -1
-    state.requests["deadline_place"] = -1
+    state.requests["deadline_place"] = NO_PLACE
     state.pulse[0]["free_slot"] = 0
     state.pulse[0]["expire_us"] = NEVER_US
 

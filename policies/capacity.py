@@ -5,7 +5,7 @@ One reserve covers them all, and one settle ends it. Reserved shares are limiter
 own, one per (limit, tier), that are charged alongside (docs/tiers.md).
 """
 
-from policies.charge import UNCACHED_INPUT, charged_at_dispatch, charged_at_end, held_until_end
+from policies.charge import UNCACHED_INPUT, charged_at_dispatch, charged_at_end, held_until_end, needed
 from policies.compile import inlined, leaf
 from policies.limits import (
     ACCELERATION,
@@ -80,10 +80,7 @@ def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             limit = state.limits[row]
-            rule = limit["charge"]
-            units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
-                rule, input_tokens, max_output, worst_nano_usd
-            )
+            units = needed(limit["charge"], input_tokens, max_output, worst_nano_usd)
             if not fits(state.limits, state.logs, row, units, now_us):
                 state.pulse[0]["why_limit"] = row
                 return NO_CAPACITY
@@ -105,10 +102,7 @@ def is_kept_out(state: State, slot: int, deployment: Row, max_output: int, worst
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
-            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
-                rule, request["input_tokens"], max_output, worst_nano_usd
-            )
+            units = needed(state.limits[row]["charge"], request["input_tokens"], max_output, worst_nano_usd)
             bring_up(state.limits, state.logs, row, now_us)
             if not _share_fits(state, row, request["tier"], units, now_us):
                 return True
@@ -122,10 +116,7 @@ def never_fits(state: State, slot: int, deployment: Row, max_output: int, worst_
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
-            units = charged_at_dispatch(rule, input_tokens, max_output) + held_until_end(
-                rule, input_tokens, max_output, worst_nano_usd
-            )
+            units = needed(state.limits[row]["charge"], input_tokens, max_output, worst_nano_usd)
             if not may_ever_fit(state.limits, row, units):
                 return row
     return -1
@@ -133,19 +124,14 @@ def never_fits(state: State, slot: int, deployment: Row, max_output: int, worst_
 
 @inlined
 def is_owed(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int, now_us: int) -> bool:
-    """Whether this request's tier is below its guaranteed share on every limit of the deployment."""
+    """Whether this request's tier, which has a floor, is below its share on every limit of a shared deployment."""
     request = state.requests[slot]
     tier = request["tier"]
-    if state.tiers[tier]["share_pm"] == 0 or deployment["shared"] == 0:
-        return False
     tiers = state.tiers.size
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
-            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
-                rule, request["input_tokens"], max_output, worst_nano_usd
-            )
+            units = needed(state.limits[row]["charge"], request["input_tokens"], max_output, worst_nano_usd)
             if not fits(state.shares, state.logs, row * tiers + tier, units, now_us):
                 return False
     return True
@@ -156,17 +142,12 @@ def owed_at_us(state: State, slot: int, deployment: Row, max_output: int, worst_
     """Earliest time at which this request's tier is owed room on the deployment, if it takes nothing more; NEVER_US: not by time."""
     request = state.requests[slot]
     tier = request["tier"]
-    if state.tiers[tier]["share_pm"] == 0 or deployment["shared"] == 0:
-        return NEVER_US
     tiers = state.tiers.size
     latest = now_us
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
-            units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
-                rule, request["input_tokens"], max_output, worst_nano_usd
-            )
+            units = needed(state.limits[row]["charge"], request["input_tokens"], max_output, worst_nano_usd)
             latest = max(latest, ready_us(state.shares, state.logs, row * tiers + tier, units, now_us))
     return latest
 
@@ -183,10 +164,7 @@ def room_at_us(state: State, slot: int, deployment: Row, part: int, max_output: 
     latest = now_us
     lo, hi = limit_range(state, deployment, part)
     for row in range(lo, hi):
-        rule = state.limits[row]["charge"]
-        units = charged_at_dispatch(rule, request["input_tokens"], max_output) + held_until_end(
-            rule, request["input_tokens"], max_output, worst_nano_usd
-        )
+        units = needed(state.limits[row]["charge"], request["input_tokens"], max_output, worst_nano_usd)
         kept = _kept(state, row, request["tier"]) if reserved and mode == TRUNK else 0
         state.limits[row]["held"] += kept
         latest = max(latest, ready_us(state.limits, state.logs, row, units, now_us))

@@ -46,6 +46,13 @@ def held_until_end(rule: int, input_tokens: int, max_output_tokens: int, worst_n
 
 
 @leaf
+def needed(rule: int, input_tokens: int, max_output_tokens: int, worst_nano_usd: int) -> int:
+    """Units that must be free for an attempt to be sent: what is charged at once and what is set aside."""
+    held = held_until_end(rule, input_tokens, max_output_tokens, worst_nano_usd)
+    return charged_at_dispatch(rule, input_tokens, max_output_tokens) + held
+
+
+@leaf
 def charged_at_end(rule: int, input_tokens: int, cached_tokens: int, output_tokens: int, nano_usd: int) -> int:
     """Units that the finished attempt really used, where they were held before."""
     if rule <= INPUT:

@@ -9,7 +9,7 @@ them that is short of that very limit (`short`); whom only a reservation keeps o
 
 from policies import capacity
 from policies.compile import inlined, leaf
-from policies.prices import most_output, worst_price
+from policies.prices import most_of
 from policies.queues import is_ahead
 from policies.refusals import resting_until_us
 from policies.rows import Row
@@ -34,9 +34,7 @@ def is_owed(state: State, slot: int, deployment: Row, now_us: int) -> bool:
     """Whether the request's tier is owed room on this deployment by its guaranteed share."""
     if not has_floor(state, state.requests[slot]["tier"]) or deployment["shared"] == 0:
         return False
-    model = state.models[deployment["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    output, worst = most_of(state, slot, deployment)
     return capacity.is_owed(state, slot, deployment, output, worst, now_us)
 
 
@@ -50,34 +48,28 @@ def has_floor(state: State, tier: int) -> bool:
 @inlined
 def goes_before(state: State, one: int, there: Row, other: int, here: Row, now_us: int) -> bool:
     """Whether request `one`, on deployment `there`, is served before `other` on deployment `here`."""
-    tier, other_tier = state.requests[one]["tier"], state.requests[other]["tier"]
-    if tier == other_tier:
+    if state.requests[one]["tier"] == state.requests[other]["tier"]:
         return is_ahead(state.requests, one, other)
     if _is_higher(state, one, other):
-        return not (has_floor(state, other_tier) and is_owed(state, other, here, now_us)) or is_owed(state, one, there, now_us)
-    return has_floor(state, tier) and is_owed(state, one, there, now_us) and not is_owed(state, other, here, now_us)
+        return not is_owed(state, other, here, now_us) or is_owed(state, one, there, now_us)
+    return is_owed(state, one, there, now_us) and not is_owed(state, other, here, now_us)
 
 
 @inlined
-def find_champions(state: State, deployment_row: int) -> int:
-    """Note of each tier who is first in line on this deployment; returns how many tiers have somebody."""
+def find_champions(state: State, deployment_row: int) -> None:
+    """Note of each tier who is first in line on this deployment."""
     count = state.pulse[0]["waiting_segments"]
     width = state.deployments.size
     for tier in range(state.tiers.size):
         state.tiers[tier]["champion"] = NO_SLOT
-    rivals = 0
     for place in range(count):
         segment_row = state.waiting[place]
         if state.eligible[segment_row * width + deployment_row] == 0:
             continue
         head = state.segments[segment_row]["head"]
         tier = state.tiers[state.requests[head]["tier"]]
-        if tier["champion"] == NO_SLOT:
+        if tier["champion"] == NO_SLOT or is_ahead(state.requests, head, tier["champion"]):
             tier["champion"] = head
-            rivals += 1
-        elif is_ahead(state.requests, head, tier["champion"]):
-            tier["champion"] = head
-    return rivals
 
 
 @inlined
@@ -94,9 +86,7 @@ def best_champion(state: State, deployment: Row, now_us: int) -> int:
 @inlined
 def is_kept_out(state: State, slot: int, deployment: Row, now_us: int) -> bool:
     """Whether a reservation keeps this request from the deployment, room or not."""
-    model = state.models[deployment["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    output, worst = most_of(state, slot, deployment)
     return capacity.is_kept_out(state, slot, deployment, output, worst, now_us)
 
 
@@ -139,11 +129,11 @@ def stands_behind(state: State, slot: int, deployment_row: int, now_us: int) -> 
     somebody on another deployment who is short of a limit that both draw on.
     """
     deployment = state.deployments[deployment_row]
-    if find_champions(state, deployment_row) > 0:
-        for tier in range(state.tiers.size):
-            champion = state.tiers[tier]["champion"]
-            if champion == NO_SLOT or not goes_before(state, champion, deployment, slot, deployment, now_us):
-                continue
-            if not is_kept_out(state, champion, deployment, now_us):
-                return True
+    find_champions(state, deployment_row)
+    for tier in range(state.tiers.size):
+        champion = state.tiers[tier]["champion"]
+        if champion == NO_SLOT or not goes_before(state, champion, deployment, slot, deployment, now_us):
+            continue
+        if not is_kept_out(state, champion, deployment, now_us):
+            return True
     return must_yield(state, slot, deployment_row, now_us)

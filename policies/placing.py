@@ -25,7 +25,7 @@ from policies.log import (
 )
 from policies.notes import ask, note_request
 from policies.plug import ask_policy
-from policies.prices import expected_price, most_output, worst_price
+from policies.prices import expected_price, most_of, most_output, worst_price
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
 from policies.state import DO_DISPATCH, IN_FLIGHT, NOWHERE, State
@@ -285,9 +285,7 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
     """Reserve on every limit and budget, and ask the driver to send the request."""
     request = state.requests[slot]
     deployment = state.deployments[deployment_row]
-    model = state.models[deployment["model"]]
-    output = most_output(request, model)
-    worst = worst_price(model, request["input_tokens"], output)
+    output, worst = most_of(state, slot, deployment)
     capacity.reserve(state, slot, deployment_row, output, worst, now_us)
     forget_deadline(state, slot)
     request["deployment"] = deployment_row

@@ -6,7 +6,8 @@ from policies.limits import ACCELERATION, IN_FLIGHT, PACED
 from policies.log import ACCOUNT as ACCOUNT_ROW
 from policies.log import ACTIVE, DRAINING, ORDERABLE, ORDERED, STANDBY, TICK
 from policies.notes import ask, note
-from policies.state import DO_READY, DO_TICK, DO_WAKE, State
+from policies.state import DO_READY, DO_TICK, State
+from policies.timers import ring_by
 
 
 @inlined
@@ -21,11 +22,7 @@ def wake_account(state: State, row: int, now_us: int) -> None:
     """Let all deployments of an account ask for work now."""
     account = state.accounts[row]
     for place in range(account["deployments_lo"], account["deployments_hi"]):
-        deployment_row = state.account_deployments[place]
-        deployment = state.deployments[deployment_row]
-        if deployment["wake_us"] > now_us:
-            deployment["wake_us"] = now_us
-            ask(state, DO_WAKE, deployment_row, -1, now_us)
+        ring_by(state, state.account_deployments[place], now_us)
 
 
 @inlined

@@ -32,6 +32,14 @@ def worst_price(model: Row, input_tokens: int, output_tokens: int) -> int:
 
 
 @leaf
+def most_of(state: State, slot: int, deployment: Row) -> tuple[int, int]:
+    """The most a request can use on a deployment: output tokens, and nano-USD."""
+    request, model = state.requests[slot], state.models[deployment["model"]]
+    output = most_output(request, model)
+    return output, worst_price(model, request["input_tokens"], output)
+
+
+@leaf
 def expected_price(state: State, request: Row, model: Row) -> int:
     """What the request will cost with this model if its output is as long as predicted, in nano-USD."""
     output = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000

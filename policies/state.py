@@ -7,9 +7,8 @@ mille (`_pm`). A row number of -1 means none.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
-from policies.arena import OpenBlock, tables_in, tables_of
+from policies.arena import opener
 from policies.limits import LIMIT, LOG_ENTRY
 from policies.log import ROW
 from policies.rows import Bytes, Floats, Ints, Rows
@@ -117,7 +116,7 @@ SEGMENT = np.dtype(
     [
         ("head", "<i8"), ("count", "<i8"), ("models", "<i8"), ("access", "<i8"), ("place", "<i8"),
         ("tier", "<i8"), ("used", "<i8"), ("wanted", "<i8"), ("misfits", "<i8"),
-        ("lo", "<i8"), ("places", "<i8"),                # its deployments stand in `places`, so many from `lo`
+        ("places", "<i8"),                               # how many deployments it has
     ]
 )  # fmt: skip
 
@@ -178,7 +177,7 @@ class State(NamedTuple):
     account_deployments: Ints
     open: Bytes              # (access class, deployment): region, tags, models of the contract, pool
     eligible: Bytes          # (segment, deployment): open, and of a model that its requests may use
-    places: Ints             # deployments of each segment
+    places: Ints             # (segment, n): its n-th deployment
     params: Floats
     memory: Floats
     effects: Rows
@@ -192,21 +191,4 @@ SECTION_TYPES: tuple[np.dtype[Any], ...] = (
 )  # fmt: skip
 
 
-class _OpenState(OpenBlock):
-    """A `State` in compiled code."""
-
-
-_open_block = tables_of(_OpenState, State._fields, SECTION_TYPES)
-
-
-def open_state(block: Bytes) -> State:
-    """The tables inside a block made by `policies.build.build_state`. Views, no copies."""
-    return State(*tables_in(block, SECTION_TYPES))
-
-
-@overload(open_state)
-def _open_state(block: Any) -> Any:
-    def implementation(block: Any) -> Any:
-        return _open_block(block)
-
-    return implementation
+open_state = opener(State, SECTION_TYPES)

@@ -18,7 +18,7 @@ from policies.lines import (
     must_yield,
 )
 from policies.notes import ask
-from policies.prices import most_output, worst_price
+from policies.prices import most_of
 from policies.refusals import resting_until_us
 from policies.rows import Row
 from policies.state import DO_WAKE, NEVER_US, NO_SLOT, State
@@ -54,9 +54,7 @@ def first_to_serve(state: State, deployment_row: int, now_us: int) -> int:
 @inlined
 def _room_at_us(state: State, slot: int, deployment_row: int, now_us: int) -> int:
     deployment = state.deployments[deployment_row]
-    model = state.models[deployment["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    output, worst = most_of(state, slot, deployment)
     own_us = capacity.room_at_us(state, slot, deployment, 0, output, worst, now_us)
     return max(own_us, capacity.room_at_us(state, slot, deployment, 1, output, worst, now_us))
 
@@ -67,9 +65,7 @@ def _owed_room_at_us(state: State, slot: int, deployment_row: int, now_us: int) 
     deployment = state.deployments[deployment_row]
     if not has_floor(state, state.requests[slot]["tier"]) or deployment["shared"] == 0:
         return NEVER_US
-    model = state.models[deployment["model"]]
-    output = most_output(state.requests[slot], model)
-    worst = worst_price(model, state.requests[slot]["input_tokens"], output)
+    output, worst = most_of(state, slot, deployment)
     owed_us = capacity.owed_at_us(state, slot, deployment, output, worst, now_us)
     if owed_us <= now_us or owed_us >= NEVER_US:
         return NEVER_US
@@ -125,9 +121,7 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     deployment["armed_request"] = request["request"]
     deployment["armed_segment"] = request["segment"]
     rests_us = resting_until_us(state, deployment)
-    model = state.models[deployment["model"]]
-    output = most_output(request, model)
-    worst = worst_price(model, request["input_tokens"], output)
+    output, worst = most_of(state, slot, deployment)
     # Who is short of its own bucket has no use for the account's limits yet: one after the other.
     short, at_us = SHORT_OF_BUCKET, capacity.room_at_us(state, slot, deployment, 1, output, worst, now_us)
     if at_us <= now_us:
@@ -179,7 +173,8 @@ def arm_segment(state: State, segment_row: int, now_us: int) -> None:
         return
     segment = state.segments[segment_row]
     floor = has_floor(state, segment["tier"])
-    for place in range(segment["lo"], segment["lo"] + segment["places"]):
+    lo = segment_row * state.deployments.size
+    for place in range(lo, lo + segment["places"]):
         row = state.places[place]
         deployment = state.deployments[row]
         first = armed_for(state, deployment)

@@ -38,12 +38,11 @@ def _list_places(state: State, slot: int, segment_row: int, bits: int) -> None:
     width = state.deployments.size
     access = state.tenants[state.requests[slot]["tenant"]]["access"]
     segment = state.segments[segment_row]
-    segment["lo"], segment["places"] = segment_row * width, 0
     for row in range(width):
         suited = bits >> state.deployments[row]["model"] & 1 and never_fits(state, slot, state.deployments[row]) < 0
         if suited and state.open[access * width + row] > 0:
             state.eligible[segment_row * width + row] = 1
-            state.places[segment["lo"] + segment["places"]] = row
+            state.places[segment_row * width + segment["places"]] = row
             segment["places"] += 1
 
 
@@ -165,10 +164,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
             ring_by(state, deployment_row, now_us + POLICY_ASKED_AGAIN_US)
             return
         _serve(state, slot, deployment_row, now_us)
-    if state.pulse[0]["waiting"] > 0:
-        arm(state, deployment_row, now_us)
-    else:
-        disarm(state, deployment_row, now_us)
+    arm(state, deployment_row, now_us)
 
 
 @inlined

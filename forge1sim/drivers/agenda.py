@@ -6,13 +6,12 @@ and many at once, which makes this five times faster than one heap of all.
 Source: Varghese and Lauck, SOSP 1987, scheme 6, with a heap for the bucket at hand.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
 from forge1sim.drivers.world import EVENT, OUT_ROWS, OUT_SLACK
-from policies.arena import OpenBlock, allocate, tables_in, tables_of
+from policies.arena import allocate, opener
 from policies.compile import inlined
 from policies.rows import Bytes, Ints, Rows
 
@@ -38,24 +37,7 @@ class Agenda(NamedTuple):
 _SECTION_TYPES = (CLIP, np.dtype("<i8"), NODE, EVENT)
 
 
-class _OpenAgenda(OpenBlock):
-    """An `Agenda` in compiled code."""
-
-
-_open_block = tables_of(_OpenAgenda, Agenda._fields, _SECTION_TYPES)
-
-
-def open_agenda(block: Bytes) -> Agenda:
-    """The tables of a block made by `new_agenda`."""
-    return Agenda(*tables_in(block, _SECTION_TYPES))
-
-
-@overload(open_agenda)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
-def _open_agenda(block: Any) -> Any:
-    def implementation(block: Any) -> Any:
-        return _open_block(block)
-
-    return implementation
+open_agenda = opener(Agenda, _SECTION_TYPES)
 
 
 def new_agenda(now_us: int, most: int = 2 * OUT_ROWS) -> Bytes:

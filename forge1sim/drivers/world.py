@@ -5,17 +5,16 @@ leaves new events in `out`. It knows no clock and no order: a driver decides wha
 next and when. Both drivers call the same function; neither knows the other.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
 from forge1sim.prefetch import prefetch
 from forge1sim.providers import OK, begin, cancel, end, partial_output
 from forge1sim.providers.tables import ANSWER
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies import gateway, pools
-from policies.arena import OpenBlock, allocate, tables_in, tables_of
+from policies.arena import allocate, opener
 from policies.compile import compiled, inlined, leaf
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
@@ -63,24 +62,7 @@ class World(NamedTuple):
 SECTION_TYPES = (DESK, REQUESTS, ANSWER, TRUTH, EVENT)
 
 
-class _OpenWorld(OpenBlock):
-    """A `World` in compiled code."""
-
-
-_open_block = tables_of(_OpenWorld, World._fields, SECTION_TYPES)
-
-
-def open_world(block: Bytes) -> World:
-    """The tables of a block made by `build_world`."""
-    return World(*tables_in(block, SECTION_TYPES))
-
-
-@overload(open_world)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
-def _open_world(block: Any) -> Any:
-    def implementation(block: Any) -> Any:
-        return _open_block(block)
-
-    return implementation
+open_world = opener(World, SECTION_TYPES)
 
 
 def build_world(slots: int) -> Bytes:

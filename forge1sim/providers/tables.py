@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from policies.arena import OpenBlock, tables_in, tables_of
+from policies.arena import opener
 from policies.rows import Bytes, Floats, Row, Rows
 
 NEVER_US = 2**62
@@ -119,24 +119,7 @@ class Emulator(NamedTuple):
     values: Floats           # of empirical service times, in seconds
 
 
-class _OpenEmulator(OpenBlock):
-    """An `Emulator` in compiled code."""
-
-
-_open_block = tables_of(_OpenEmulator, Emulator._fields, SECTION_TYPES)
-
-
-def open_emulator(block: Bytes) -> Emulator:
-    """The tables inside a block made by `build_emulator`. Views, no copies."""
-    return Emulator(*tables_in(block, SECTION_TYPES))
-
-
-@overload(open_emulator)  # type: ignore[untyped-decorator]  # Numba leaves its decorators untyped
-def _open_emulator(block: Any) -> Any:
-    def implementation(block: Any) -> Any:
-        return _open_block(block)
-
-    return implementation
+open_emulator = opener(Emulator, SECTION_TYPES)
 
 
 def row_of(answer: Row | Rows) -> Row:
