@@ -19,6 +19,8 @@ import llvmlite
 import numba
 import numpy as np
 
+from policies.linking import EntryCompiler, HelperCompiler
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
@@ -26,7 +28,7 @@ _PACKAGES = ("policies", "forge1sim", "live_adapter")
 _KEPT_FOLDERS = 8
 # Nothing here makes or keeps an array, so nothing needs to count references to any.
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
-_INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": HelperCompiler}
 _FLAGS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DEBUGINFO")
 
 
@@ -87,7 +89,7 @@ def compiled(function: Function) -> Function:
     """Compile `function` on first call and keep the result on disk."""
     if JIT_DISABLED:
         return function
-    return cast(Function, _one_version(numba.njit(cache=True, **_OPTIONS)(function)))
+    return cast(Function, _one_version(numba.njit(cache=True, pipeline_class=EntryCompiler, **_OPTIONS)(function)))
 
 
 def quick(function: Function, arguments: int) -> Function:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import numba
 
 from policies.compile import JIT_DISABLED
+from policies.linking import EntryCompiler, HelperCompiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
@@ -18,10 +19,10 @@ _OPTIONS = {"error_model": "numpy", "_nrt": False}
 
 def entry(function: Function) -> Function:
     """Compile on first call and keep the result on disk, in the folder that `policies.compile` chose."""
-    return cast(Function, numba.njit(cache=not JIT_DISABLED, **_OPTIONS)(function))
+    return cast(Function, numba.njit(cache=not JIT_DISABLED, pipeline_class=EntryCompiler, **_OPTIONS)(function))
 
 
 def helper(function: Function) -> Function:
     """Compile for use inside compiled code; it cannot be called from Python then."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True, **_OPTIONS}
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True, "pipeline_class": HelperCompiler, **_OPTIONS}
     return cast(Function, numba.njit(**options)(function))

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 import numba
 
 from policies.compile import JIT_DISABLED
+from policies.linking import HelperCompiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,5 +19,8 @@ def inline(function: Function) -> Function:
     """
     if JIT_DISABLED:
         return function
-    inlining = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", _nrt=False)
+    inlining = numba.njit(
+        forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, error_model="numpy", _nrt=False,
+        pipeline_class=HelperCompiler,
+    )  # fmt: skip
     return cast(Function, inlining(function))
