@@ -26,7 +26,7 @@ from policies.bundle import Queueing, Reservation, Routing, Scaling
 
 # Modules without rules: words, tables, and what compiles or loads.
 NO_RULES = {
-    "arena", "bundle", "compile", "conformance", "errors", "log", "plain", "plug", "registry", "rows", "schema", "shipped",
+    "arena", "bundle", "compile", "conformance", "errors", "linking", "log", "plain", "plug", "registry", "rows", "schema", "shipped",
     "source_rules", "state",
 }
 # Only what these offer is a rule; the rest fills tables.
