@@ -32,9 +32,13 @@ class _Library(JITCodeLibrary):
     """Of an entry point: collects every helper below it, then optimizes them all at once."""
 
     def finalize(self) -> None:
+        own = _defined(self._final_module)
         for library in closure_of(self):
             self._reload_init.update(library._reload_init)
             self._final_module.link_in(_own_module_of(library), preserve=True)
+        # Nobody else calls the helpers: what they are never given, or never answer, falls away.
+        for name in _defined(self._final_module) - own:
+            self._final_module.get_function(name).linkage = "internal"
         self._optimize_final_module()
         self._final_module.verify()
         self._finalize_final_module()
@@ -88,6 +92,10 @@ def closure_of(library: Any) -> list[Any]:
             if isinstance(needed, _HelperLibrary):
                 waiting.extend(needed._linking_libraries)
     return list(found)
+
+
+def _defined(module: Any) -> set[str]:
+    return {function.name for function in module.functions if not function.is_declaration}
 
 
 def _own_module_of(library: Any) -> Any:
