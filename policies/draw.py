@@ -34,17 +34,40 @@ def mix(word: np.uint64) -> np.uint64:
 
 
 @compiled
-def hashed(seed: int, purpose: int, tenant: int, number: int, attempt: int) -> np.uint64:
-    """64 random bits for this key. `seed` is in [0, 2**63), the others are whole and >= -1."""
-    word = mix(np.uint64(seed) + _GOLDEN * np.uint64(purpose + 1))
-    word = mix(word + _GOLDEN * np.uint64(tenant + 2))
+def stem(seed: int, purpose: int) -> np.uint64:
+    """What all keys of one seed and purpose begin with. `seed` is in [0, 2**63)."""
+    return mix(np.uint64(seed) + _GOLDEN * np.uint64(purpose + 1))
+
+
+@compiled
+def hashed_from(begun: np.uint64, tenant: int, number: int, attempt: int) -> np.uint64:
+    """64 random bits for a key that begins with this `stem`; the others are whole and >= -1."""
+    word = mix(begun + _GOLDEN * np.uint64(tenant + 2))
     return mix(word + _GOLDEN * np.uint64(number * 64 + attempt + 65))
 
 
 @compiled
+def hashed(seed: int, purpose: int, tenant: int, number: int, attempt: int) -> np.uint64:
+    """64 random bits for this key."""
+    return hashed_from(stem(seed, purpose), tenant, number, attempt)
+
+
+@compiled
+def uniform(word: np.uint64) -> float:
+    """A uniform number in (0, 1) of random bits: the middle of one of 2**52 cells, so that none rounds to 1."""
+    return (float(word >> _S12) + 0.5) * (1.0 / 4503599627370496.0)
+
+
+@compiled
 def draw(seed: int, purpose: int, tenant: int, number: int, attempt: int) -> float:
-    """A uniform number in (0, 1) for this key: the middle of one of 2**52 cells, so that none rounds to 1."""
-    return (float(hashed(seed, purpose, tenant, number, attempt) >> _S12) + 0.5) * (1.0 / 4503599627370496.0)
+    """A uniform number in (0, 1) for this key."""
+    return uniform(hashed(seed, purpose, tenant, number, attempt))
+
+
+@compiled
+def draw_from(begun: np.uint64, tenant: int, number: int, attempt: int) -> float:
+    """The same for a key that begins with this `stem`, which many draws share."""
+    return uniform(hashed_from(begun, tenant, number, attempt))
 
 
 @compiled

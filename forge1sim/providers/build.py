@@ -12,8 +12,9 @@ from forge1sim.providers.service import BY_SPEED, DETERMINISTIC, EMPIRICAL, GAMM
 from forge1sim.providers.service import KINDS as SERVICE_KINDS
 from forge1sim.providers.tables import ANSWER, HEADER_WORDS, NEVER_US, SECTION_TYPES, Emulator, open_emulator
 from policies.arena import allocate
+from policies.draw import FAILURE, SERVICE, stem
 from policies.errors import SchemaError
-from policies.layout import CHARGES, WINDOWS, Layout, LimitRow
+from policies.layout import CHARGES, WINDOWS, DeploymentRow, Layout, LimitRow
 from policies.log import ACCELERATION, DAILY_QUOTA, MONEY, THROTTLE
 from policies.rows import Bytes, Row, Rows
 from policies.schema import Distribution, Fault, Model, Provider
@@ -42,9 +43,11 @@ def build_emulator(layout: Layout, faults: tuple[Fault, ...], start_us: int, see
     """
     rings = _rings(layout.limits)
     values = [model.speed.service_s.values if model.speed.service_s else () for model in layout.models]
+    met = [_limits_met(layout, deployment) for deployment in layout.deployments]
     sizes = (
-        1, len(layout.limits), sum(ring.size for ring in rings), len(layout.accounts), len(layout.deployments),
-        len(layout.models), len(layout.providers), len(faults), len(faults) * len(layout.accounts), sum(map(len, values)),
+        1, len(CHARGES), len(layout.limits), sum(ring.size for ring in rings), len(layout.accounts), len(layout.deployments),
+        sum(len(rows) + len(ending) for rows, ending in met), len(layout.models), len(layout.providers), len(faults),
+        len(faults) * len(layout.accounts), sum(map(len, values)),
     )  # fmt: skip
     block, _ = allocate(list(zip(SECTION_TYPES, sizes, strict=True)), HEADER_WORDS)
     emulator = open_emulator(block)
@@ -53,7 +56,7 @@ def build_emulator(layout: Layout, faults: tuple[Fault, ...], start_us: int, see
     for row, provider in enumerate(layout.providers):
         _set_provider(emulator.providers[row], provider)
     _set_accounts(emulator.accounts, layout)
-    _set_deployments(emulator.deployments, layout)
+    _set_deployments(emulator, layout, met)
     values_lo = 0
     for row, model in enumerate(layout.models):
         _set_model(emulator.models[row], model, values_lo)
@@ -62,7 +65,10 @@ def build_emulator(layout: Layout, faults: tuple[Fault, ...], start_us: int, see
     for row, fault in enumerate(faults):
         _set_fault(emulator, layout, row, fault, start_us)
     first_us = min([start_us + _us(fault.start_s) for fault in faults], default=NEVER_US)
-    _fill(emulator.settings[0], seed=seed, start_us=start_us, next_change_us=first_us)
+    _fill(
+        emulator.settings[0], seed=seed, start_us=start_us, next_change_us=first_us,
+        failure_stem=stem(seed, FAILURE), service_stem=stem(seed, SERVICE),
+    )  # fmt: skip
     return block
 
 
@@ -101,10 +107,14 @@ def _set_limit(row: Row, limit: LimitRow, ring: _Ring, start_us: int) -> None:
         raise SchemaError(f"{limit.name}: window_s is {limit.window_us / 1e6}, must be at least 0.000001")
     room = limit.depth * windows.UNIT if is_bucket else 0
     amount = min(limit.amount, windows.MOST)
+    window = WINDOWS.index(limit.window)
+    # In flight each attempt is one, and no time ends it.
+    charge = windows.REQUESTS if window == windows.IN_FLIGHT else CHARGES.index(limit.charge)
     _fill(
-        row, window=WINDOWS.index(limit.window), charge=CHARGES.index(limit.charge),
+        row, window=window, charge=charge, unit=windows.UNIT if charge < windows.OUTPUT else 1,
         refusal=REFUSALS.get(limit.dimension, THROTTLE), level=room, allowed=amount, room=room,
-        since_us=start_us, until_us=-NEVER_US, window_us=limit.window_us, offset_us=limit.offset_us,
+        since_us=start_us, until_us=NEVER_US if window == windows.IN_FLIGHT else -NEVER_US,
+        window_us=limit.window_us, offset_us=limit.offset_us,
         growth_pm=min(limit.growth_pm, _MOST_GROWTH_PM), scaled=amount, amount=amount,
         depth=limit.depth if is_bucket else 0, ring_lo=ring.lo, ring_size=ring.size, grid_us=ring.grid_us,
     )  # fmt: skip
@@ -133,28 +143,43 @@ def _set_accounts(rows: Rows, layout: Layout) -> None:
     for row, account in enumerate(layout.accounts):
         ends = [bucket.limit_hi for bucket in layout.buckets if bucket.account == row]
         _fill(
-            rows[row], slowdown=1.0, scale_pm=1000, set_scale_pm=1000, provider=account.provider,
-            limit_lo=account.limit_lo, own_hi=account.limit_hi, limit_hi=max([account.limit_hi, *ends]),
+            rows[row], slowdown=1.0, scale_pm=1000, set_scale_pm=1000,
+            limit_lo=account.limit_lo, limit_hi=max([account.limit_hi, *ends]),
         )  # fmt: skip
 
 
-def _set_deployments(rows: Rows, layout: Layout) -> None:
-    for row, deployment in enumerate(layout.deployments):
-        account, bucket = layout.accounts[deployment.account], layout.buckets[deployment.bucket]
+def _limits_met(layout: Layout, deployment: DeploymentRow) -> tuple[list[int], list[int]]:
+    """Limit rows that an attempt meets, the account's before the bucket's, and those that its end changes."""
+    account, bucket = layout.accounts[deployment.account], layout.buckets[deployment.bucket]
+    rows = [*range(account.limit_lo, account.limit_hi), *range(bucket.limit_lo, bucket.limit_hi)]
+    ending = [
+        row for row in rows
+        if layout.limits[row].window == "none" or CHARGES.index(layout.limits[row].charge) >= windows.OUTPUT
+    ]  # fmt: skip
+    return rows, ending
+
+
+def _set_deployments(emulator: Emulator, layout: Layout, met: list[tuple[list[int], list[int]]]) -> None:
+    lo = 0
+    for row, (deployment, (rows, ending)) in enumerate(zip(layout.deployments, met, strict=True)):
+        endings_lo, hi = lo + len(rows), lo + len(rows) + len(ending)
+        emulator.limit_rows[lo:hi] = rows + ending
         _fill(
-            rows[row], account=deployment.account, model=deployment.model, own_lo=account.limit_lo,
-            own_hi=account.limit_hi, bucket_lo=bucket.limit_lo, bucket_hi=bucket.limit_hi,
+            emulator.deployments[row], account=deployment.account, provider=layout.accounts[deployment.account].provider,
+            model=deployment.model, limits_lo=lo, limits_hi=endings_lo, endings_lo=endings_lo, endings_hi=hi,
         )  # fmt: skip
+        lo = hi
 
 
 def _set_model(row: Row, model: Model, values_lo: int) -> None:
     speed = model.speed
     cached = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
+    for price, usd_per_1m in (("fresh", model.input_usd_per_1m), ("cached", cached), ("output", model.output_usd_per_1m)):
+        row[f"{price}_nano_usd"], row[f"{price}_millionths"] = divmod(_nano_per_1m(model, usd_per_1m), 1_000_000)
     _fill(
-        row, max_output_tokens=model.max_output_tokens, input_nano_usd_per_1m=_nano_per_1m(model, model.input_usd_per_1m),
-        cached_nano_usd_per_1m=_nano_per_1m(model, cached), output_nano_usd_per_1m=_nano_per_1m(model, model.output_usd_per_1m),
-        service=BY_SPEED, ttft_s=speed.ttft_s, s_per_input_token=speed.s_per_1k_input / 1000,
-        s_per_output_token=1 / speed.tokens_per_s, noise_sigma=speed.noise_sigma, load_slope=speed.load_slope,
+        row, max_output_tokens=model.max_output_tokens, service=BY_SPEED, ttft_s=speed.ttft_s,
+        s_per_input_token=speed.s_per_1k_input / 1000, s_per_output_token=1 / speed.tokens_per_s,
+        noise_sigma=speed.noise_sigma, noise_shift=0.5 * speed.noise_sigma * speed.noise_sigma, load_slope=speed.load_slope,
     )  # fmt: skip
     if speed.service_s is not None:
         _set_service(row, speed.service_s, values_lo)

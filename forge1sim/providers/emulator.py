@@ -5,24 +5,26 @@ gateway. Entry points take the block made by `build_emulator`, so that a call fr
 over one array.
 """
 
+import numpy as np
+
 from forge1sim.providers.faults import catch_up
 from forge1sim.providers.inline import inline
 from forge1sim.providers.service import service_us
-from forge1sim.providers.tables import open_emulator, row_of
+from forge1sim.providers.tables import Emulator, open_emulator, row_of
 from forge1sim.providers.windows import (
     IN_FLIGHT,
     OUTPUT,
     bring_up,
-    charge_at_begin,
     charge_at_end,
     clears_in_us,
     has_room,
     is_overdrawn,
     need_of,
     take,
+    work_out_charges,
 )
 from policies.compile import compiled
-from policies.draw import FAILURE, FAULT, STORM, draw
+from policies.draw import FAULT, STORM, draw, draw_from
 from policies.log import CALLER, CREDENTIAL, FAILED, OVERLOAD, THROTTLE, TIMEOUT
 from policies.rows import Bytes, Row, Rows
 
@@ -56,36 +58,29 @@ def begin(
         catch_up(emulator, now_us)
     place = emulator.deployments[deployment]
     account = emulator.accounts[place["account"]]
-    provider = emulator.providers[account["provider"]]
+    provider = emulator.providers[place["provider"]]
     model = emulator.models[place["model"]]
     # Callers hand over fields of narrow tables; plain Python would multiply those as narrowly.
     input_tokens, cached_tokens = int(input_tokens), int(cached_tokens)
     most_output_tokens = int(max_output_tokens) if max_output_tokens > 0 else model["max_output_tokens"]
     _clear(reply, account)
-    seed = settings["seed"]
-    outcome = _struck(account, seed, tenant, number, attempt, key)
+    outcome = _struck(account, settings["seed"], tenant, number, attempt, key)
     if outcome == OK:
-        outcome = _failed(provider, seed, tenant, number, attempt)
+        outcome = _failed(provider, settings["failure_stem"], tenant, number, attempt)
     if outcome != OK:
         reply["outcome"] = outcome
         reply["duration_us"] = _refusal_us(provider, outcome)
         return
-    limits, entries = emulator.limits, emulator.entries
-    ranges = ((place["own_lo"], place["own_hi"]), (place["bucket_lo"], place["bucket_hi"]))
-    for lo, hi in ranges:
-        for row in range(lo, hi):
-            if _refuses(limits[row], entries, input_tokens, cached_tokens, most_output_tokens, now_us, provider, reply):
-                reply["limit"] = row
-                return
-    for lo, hi in ranges:
-        for row in range(lo, hi):
-            _charge(limits[row], entries, input_tokens, cached_tokens, most_output_tokens, now_us)
+    work_out_charges(emulator.charges, input_tokens, cached_tokens, most_output_tokens)
+    if _is_refused(emulator, place, provider, now_us, reply):
+        return
+    _charge(emulator, place, now_us)
     reply["input_tokens"] = input_tokens
     reply["cached_tokens"] = cached_tokens
     said_tokens = min(int(output_tokens), most_output_tokens)
     reply["output_tokens"] = said_tokens
     reply["duration_us"] = service_us(
-        model, emulator.values, seed, tenant, number, attempt,
+        model, emulator.values, settings, tenant, number, attempt,
         input_tokens, said_tokens, place["in_flight"], account["slowdown"],
     )  # fmt: skip
     place["in_flight"] += 1
@@ -105,14 +100,13 @@ def end(
     place = emulator.deployments[deployment]
     place["in_flight"] -= 1
     model = emulator.models[place["model"]]
-    for lo, hi in ((place["own_lo"], place["own_hi"]), (place["bucket_lo"], place["bucket_hi"])):
-        for row in range(lo, hi):
-            limit = emulator.limits[row]
-            if limit["window"] == IN_FLIGHT:
-                limit["used"] -= 1
-            elif limit["charge"] >= OUTPUT:
-                charge = charge_at_end(limit["charge"], model, input_tokens, cached_tokens, output_tokens)
-                _settle(limit, emulator.entries, charge, now_us)
+    for ending in range(place["endings_lo"], place["endings_hi"]):
+        limit = emulator.limits[emulator.limit_rows[ending]]
+        if limit["window"] == IN_FLIGHT:
+            limit["used"] -= 1
+        else:
+            charge = charge_at_end(limit["charge"], model, input_tokens, cached_tokens, output_tokens)
+            _settle(limit, emulator.entries, charge, now_us)
 
 
 @compiled
@@ -163,18 +157,20 @@ def _struck(account: Row, seed: int, tenant: int, number: int, attempt: int, key
 
 
 @inline
-def _failed(provider: Row, seed: int, tenant: int, number: int, attempt: int) -> int:
+def _failed(provider: Row, failure_stem: np.uint64, tenant: int, number: int, attempt: int) -> int:
     """What goes wrong by itself: one draw decides which of a provider's failures, if any."""
     if provider["flaky"] == 0:
         return OK
-    u = draw(seed, FAILURE, tenant, number, attempt)
+    u = draw_from(failure_stem, tenant, number, attempt)
+    if u >= provider["caller_below"]:
+        return OK
     if u < provider["error_below"]:
         return FAILED
     if u < provider["timeout_below"]:
         return TIMEOUT
     if u < provider["overload_below"]:
         return OVERLOAD
-    return CALLER if u < provider["caller_below"] else OK
+    return CALLER
 
 
 @inline
@@ -187,33 +183,30 @@ def _refusal_us(provider: Row, outcome: int) -> int:
 
 
 @inline
-def _refuses(
-    limit: Row, entries: Rows, input_tokens: int, cached_tokens: int, most_output_tokens: int,
-    now_us: int, provider: Row, answer: Row,
-) -> bool:  # fmt: skip
-    """Whether a limit refuses an attempt; if so `answer` says how and for how long."""
-    bring_up(limit, entries, now_us)
-    charge = charge_at_begin(limit["charge"], input_tokens, cached_tokens, most_output_tokens)
-    need = need_of(limit, charge, limit["charge"] >= OUTPUT)
-    if has_room(limit, need):
-        return False
-    limit["refused"] += 1
-    answer["outcome"] = limit["refusal"]
-    answer["duration_us"] = provider["refusal_after_us"]
-    if provider["retry_after"] > 0:
-        answer["retry_after_us"] = (clears_in_us(limit, entries, need, now_us) + 999) // 1000 * 1000
-    return True
+def _is_refused(emulator: Emulator, place: Row, provider: Row, now_us: int, answer: Row) -> bool:
+    """Whether a limit refuses the attempt at hand; if so `answer` says which, how and for how long."""
+    for met in range(place["limits_lo"], place["limits_hi"]):
+        limit = emulator.limits[emulator.limit_rows[met]]
+        bring_up(limit, emulator.entries, now_us)
+        need = need_of(limit, emulator.charges[limit["charge"]])
+        if not has_room(limit, need):
+            limit["refused"] += 1
+            answer["outcome"] = limit["refusal"]
+            answer["limit"] = emulator.limit_rows[met]
+            answer["duration_us"] = provider["refusal_after_us"]
+            if provider["retry_after"] > 0:
+                answer["retry_after_us"] = (clears_in_us(limit, emulator.entries, need, now_us) + 999) // 1000 * 1000
+            return True
+    return False
 
 
 @inline
-def _charge(
-    limit: Row, entries: Rows, input_tokens: int, cached_tokens: int, most_output_tokens: int, now_us: int
-) -> None:
-    if limit["window"] == IN_FLIGHT:
-        limit["used"] += 1
-    elif limit["charge"] < OUTPUT:
-        charge = charge_at_begin(limit["charge"], input_tokens, cached_tokens, most_output_tokens)
-        take(limit, entries, charge, now_us)
+def _charge(emulator: Emulator, place: Row, now_us: int) -> None:
+    """Charge what is charged at the beginning. The limits were brought up to now."""
+    for met in range(place["limits_lo"], place["limits_hi"]):
+        limit = emulator.limits[emulator.limit_rows[met]]
+        if limit["charge"] < OUTPUT:
+            take(limit, emulator.entries, emulator.charges[limit["charge"]], now_us)
 
 
 @inline

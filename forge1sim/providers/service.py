@@ -5,7 +5,7 @@ import math
 from forge1sim.providers.inline import inline
 from policies.compile import compiled
 from policies.draw import GAMMA as GAMMA_DRAWS
-from policies.draw import GAMMA_TRIES, SERVICE, draw, exponential, normal
+from policies.draw import GAMMA_TRIES, draw, draw_from, exponential, normal
 from policies.rows import Floats, Row
 
 BY_SPEED, DETERMINISTIC, EXPONENTIAL, LOGNORMAL, GAMMA, EMPIRICAL = range(6)
@@ -19,7 +19,7 @@ _LONGEST_S = 1e12
 
 @inline
 def service_us(
-    model: Row, values: Floats, seed: int, tenant: int, number: int, attempt: int,
+    model: Row, values: Floats, settings: Row, tenant: int, number: int, attempt: int,
     input_tokens: int, output_tokens: int, in_flight: int, slowdown: float,
 ) -> int:  # fmt: skip
     """Whole microseconds, at least 1, from receipt to the last token.
@@ -31,26 +31,28 @@ def service_us(
         seconds = model["ttft_s"] + input_tokens * model["s_per_input_token"] + output_tokens * model["s_per_output_token"]
         sigma = model["noise_sigma"]
         if sigma > 0.0:
-            seconds *= math.exp(sigma * normal(draw(seed, SERVICE, tenant, number, attempt)) - 0.5 * sigma * sigma)
-        seconds *= 1.0 + model["load_slope"] * in_flight / 100.0
+            u = draw_from(settings["service_stem"], tenant, number, attempt)
+            seconds *= math.exp(sigma * normal(u) - model["noise_shift"])
+        if model["load_slope"] != 0.0:
+            seconds *= 1.0 + model["load_slope"] * in_flight / 100.0
     else:
-        seconds = _drawn_s(model, values, seed, tenant, number, attempt)
+        seconds = _drawn_s(model, values, settings, tenant, number, attempt)
     return max(1, int(min(seconds * slowdown, _LONGEST_S) * 1e6 + 0.5))
 
 
 @compiled
-def _drawn_s(model: Row, values: Floats, seed: int, tenant: int, number: int, attempt: int) -> float:
+def _drawn_s(model: Row, values: Floats, settings: Row, tenant: int, number: int, attempt: int) -> float:
     """Seconds from the distribution that replaces speed. Kept out of line: most models have none."""
     kind, mean_s = model["service"], model["mean_s"]
     seconds = mean_s
-    u = draw(seed, SERVICE, tenant, number, attempt)
+    u = draw_from(settings["service_stem"], tenant, number, attempt)
     if kind == EXPONENTIAL:
         seconds = mean_s * exponential(u)
     elif kind == LOGNORMAL:
         sigma = model["sigma"]
         seconds = mean_s * math.exp(sigma * normal(u) - 0.5 * sigma * sigma)
     elif kind == GAMMA:
-        seconds = mean_s / model["shape"] * standard_gamma(model["shape"], seed, tenant, number, attempt)
+        seconds = mean_s / model["shape"] * standard_gamma(model["shape"], settings["seed"], tenant, number, attempt)
     elif kind == EMPIRICAL:
         seconds = values[model["values_lo"] + int(u * model["values_count"])]
     return float(min(seconds, model["at_most_s"]))

@@ -15,7 +15,7 @@ is a whole number and does not depend on how often it is computed.
 """
 
 from forge1sim.providers.inline import inline
-from policies.rows import Row, Rows
+from policies.rows import Ints, Row, Rows
 
 TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = range(7)
 REQUESTS, MAX_TOKENS, INPUT, UNCACHED_INPUT, OUTPUT, TOTAL, COST = range(7)
@@ -26,15 +26,15 @@ _REFILL_MOST = 2**62
 
 
 @inline
-def charge_at_begin(charge: int, input_tokens: int, cached_tokens: int, most_output_tokens: int) -> int:
-    """Units that an attempt costs at once under a charge rule known at its beginning."""
-    if charge == REQUESTS:
-        return 1
-    if charge == MAX_TOKENS:
-        return input_tokens + most_output_tokens
-    if charge == INPUT:
-        return input_tokens
-    return input_tokens - cached_tokens
+def work_out_charges(charges: Ints, input_tokens: int, cached_tokens: int, most_output_tokens: int) -> None:
+    """What an attempt costs at once under each charge rule; under those known at its end, that one unit must be left."""
+    charges[REQUESTS] = 1
+    charges[MAX_TOKENS] = input_tokens + most_output_tokens
+    charges[INPUT] = input_tokens
+    charges[UNCACHED_INPUT] = input_tokens - cached_tokens
+    charges[OUTPUT] = 1
+    charges[TOTAL] = 1
+    charges[COST] = 1
 
 
 @inline
@@ -52,10 +52,10 @@ def cost_nano_usd(model: Row, input_tokens: int, cached_tokens: int, output_toke
     """Price in whole nano-USD, rounded up; whole and broken nano-USD per token apart, so that nothing overflows."""
     million = 1_000_000
     fresh_tokens = input_tokens - cached_tokens
-    fresh, cached = model["input_nano_usd_per_1m"], model["cached_nano_usd_per_1m"]
-    output = model["output_nano_usd_per_1m"]
-    whole = fresh_tokens * (fresh // million) + cached_tokens * (cached // million) + output_tokens * (output // million)
-    broken = fresh_tokens * (fresh % million) + cached_tokens * (cached % million) + output_tokens * (output % million)
+    whole = fresh_tokens * model["fresh_nano_usd"] + cached_tokens * model["cached_nano_usd"]
+    broken = fresh_tokens * model["fresh_millionths"] + cached_tokens * model["cached_millionths"]
+    whole += output_tokens * model["output_nano_usd"]
+    broken += output_tokens * model["output_millionths"]
     return int(whole + (broken + million - 1) // million)
 
 
@@ -67,7 +67,7 @@ def bring_up(limit: Row, entries: Rows, now_us: int) -> None:
         _refill(limit, now_us)
     elif kind == SLIDING:
         _forget(limit, entries, now_us)
-    elif kind != IN_FLIGHT and now_us >= limit["until_us"]:
+    elif now_us >= limit["until_us"]:
         _turn_window(limit, now_us)
 
 
@@ -122,18 +122,13 @@ def scaled(amount: int, per_mille: int, most: int) -> int:
 
 
 @inline
-def need_of(limit: Row, charge: int, at_end: bool) -> int:
+def need_of(limit: Row, charge: int) -> int:
     """What must be free for an attempt to pass: units of buckets, else of the window."""
     kind = limit["window"]
-    if at_end:
-        return 1
-    if kind == TOKEN_BUCKET:
-        return charge * UNIT
-    if kind == PACED:
-        return int(min(charge * UNIT, limit["room"]))
-    if kind == IN_FLIGHT:
-        return 1
-    return charge
+    if kind > PACED:
+        return charge
+    need = charge * limit["unit"]
+    return int(min(need, limit["room"])) if kind == PACED else int(need)
 
 
 @inline
