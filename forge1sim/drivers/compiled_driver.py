@@ -17,9 +17,10 @@ from forge1sim.drivers.agenda import (
 )
 from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, take_arrival
 from forge1sim.workload.table import NEVER_US
+from policies.arena import handle
 from policies.compile import compiled, inlined
 from policies.order import ARRIVED, event_kind, event_request, tie_key
-from policies.rows import Bytes, Ints, Plugged
+from policies.rows import Handle, Ints, Plugged
 from policies.state import open_state
 
 # why a slice ended
@@ -44,10 +45,10 @@ def _take_over(world: World, agenda: Agenda) -> None:
 
 @compiled
 def run_slice(
-    gateway_block: Bytes, providers: Bytes, world_block: Bytes, agenda_block: Bytes, run: Ints, most_events: int, user_policy: Plugged
+    gateway_at: Handle, providers_at: Handle, world_at: Handle, agenda_at: Handle, run: Ints, most_events: int, user_policy: Plugged
 ) -> int:
     """Let at most `most_events` happen; returns why it stopped. Call again to go on."""
-    state, world, agenda = open_state(gateway_block), open_world(world_block), open_agenda(agenda_block)
+    state, world, agenda = open_state(gateway_at), open_world(world_at), open_agenda(agenda_at)
     _take_over(world, agenda)
     for _ in range(most_events):
         now_us, key = next_arrival_us(world), _ARRIVAL_KEY
@@ -71,7 +72,7 @@ def run_slice(
             drop_first(agenda)
         else:
             row = take_arrival(world)
-        happen(state, world, providers, event_kind(key), event_request(key), row, now_us, user_policy)
+        happen(state, world, providers_at, event_kind(key), event_request(key), row, now_us, user_policy)
         _take_over(world, agenda)
     return SLICE_OVER
 
@@ -80,8 +81,9 @@ def run_compiled(world: Any) -> None:
     """Run a `forge1sim.drivers.stage.Stage` to its end by the compiled clock."""
     agenda, run = new_agenda(world.start_us), np.zeros(RUN_WORDS, dtype=np.int64)
     run[END_US], run[DRAIN_END_US] = world.end_us, world.drain_end_us
+    blocks = handle(world.gateway), handle(world.providers), handle(world.world)
     while True:
-        why = run_slice(world.gateway, world.providers, world.world, agenda, run, world.slice_events, world.user_policy)
+        why = run_slice(*blocks, handle(agenda), run, world.slice_events, world.user_policy)
         world.empty_log()
         world.report(int(run[NOW_US]))
         if why == FINISHED:

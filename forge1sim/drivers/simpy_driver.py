@@ -85,12 +85,15 @@ def let_arrive(run: Handle, before_us: int) -> int:
     state, world = open_state(gateway_at), open_world(world_at)
     desk = world.desk[0]
     desk["out_count"] = 0
-    desk["earliest_us"] = before_us
+    seen = 0
     while True:
         now_us = next_arrival_us(world)
         row = take_arrival(world)
         happen(state, world, providers_at, ARRIVED, 0, row, now_us, user_policy)
-        if is_log_full(state) or desk["out_count"] > _MOST_OUT or next_arrival_us(world) >= desk["earliest_us"]:
+        for number in range(seen, desk["out_count"]):
+            before_us = min(before_us, world.out[number]["time_us"])
+        seen = desk["out_count"]
+        if is_log_full(state) or seen > _MOST_OUT or next_arrival_us(world) >= before_us:
             break
     desk["last_us"] = now_us
     flags = LOG_IS_FULL if is_log_full(state) else 0

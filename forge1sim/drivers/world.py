@@ -39,12 +39,13 @@ OUT_ROWS = 65_536
 OUT_SLACK = 32_768
 
 EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
-TRUTH = np.dtype([("output_tokens", "<i8"), ("begun_us", "<i8")])
+# the answer that is under way, and what policies may not see: what the model would say
+FLIGHT = np.dtype([*((name, ANSWER[name]) for name in ANSWER.names or ()), ("whole_output_tokens", "<i8")])
 # `arrival_us` is when the next request on the sheet arrives, NEVER_US if the sheet is used up
 DESK = np.dtype(
     [
         (name, "<i8")
-        for name in ("arrival_us", "sheet_count", "sheet_next", "out_count", "earliest_us", "last_us")
+        for name in ("arrival_us", "sheet_count", "sheet_next", "out_count", "last_us")
     ]
 )  # fmt: skip
 
@@ -54,12 +55,11 @@ class World(NamedTuple):
 
     desk: Rows
     sheet: Rows              # the next requests to arrive
-    flights: Rows            # by slot: the answer that is under way
-    truths: Rows             # by slot: what policies may not see
+    flights: Rows            # by slot
     out: Rows                # events that came of the last one
 
 
-SECTION_TYPES = (DESK, REQUESTS, ANSWER, TRUTH, EVENT)
+SECTION_TYPES = (DESK, REQUESTS, FLIGHT, EVENT)
 
 
 open_world = opener(World, SECTION_TYPES)
@@ -67,7 +67,7 @@ open_world = opener(World, SECTION_TYPES)
 
 def build_world(slots: int) -> Bytes:
     """An empty world for a gateway with so many request slots."""
-    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, slots, OUT_ROWS), strict=True))
+    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, OUT_ROWS), strict=True))
     block = allocate(sections, HEADER_WORDS)[0]
     open_world(block).desk[0]["arrival_us"] = NEVER_US
     return block
@@ -82,21 +82,18 @@ def plan(world: World, time_us: int, kind: int, request: int, attempt: int, row:
     event["time_us"] = time_us
     event["key"] = tie_key(kind, request, attempt)
     event["row"] = row
-    desk["earliest_us"] = min(desk["earliest_us"], time_us)
 
 
 @inlined
 def _send(state: State, world: World, providers: Handle, slot: int, now_us: int) -> None:
     """Hand a dispatched request to its provider and plan the answer."""
     request = state.requests[slot]
-    answer = world.flights[slot]
-    truth = world.truths[slot]
-    truth["begun_us"] = now_us
+    flight = world.flights[slot]
     begin(
         providers, request["deployment"], request["tenant"], request["number"], request["attempt"], request["key"],
-        request["input_tokens"], request["cached_tokens"], truth["output_tokens"], request["reserved_output"], now_us, answer,
+        request["input_tokens"], request["cached_tokens"], flight["whole_output_tokens"], request["reserved_output"], now_us, flight,
     )  # fmt: skip
-    plan(world, now_us + answer["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
+    plan(world, now_us + flight["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
 
 
 @inlined
@@ -128,7 +125,7 @@ def _hang_up(
     if request["request"] == request_number and request["status"] == IN_FLIGHT:
         answer = world.flights[slot]
         if answer["outcome"] == OK:
-            elapsed_us = now_us - world.truths[slot]["begun_us"]
+            elapsed_us = now_us - request["dispatch_us"]
             input_tokens, cached_tokens = answer["input_tokens"], answer["cached_tokens"]
             said = partial_output(answer["output_tokens"], answer["duration_us"], elapsed_us)
             cancel(providers, request["deployment"], input_tokens, cached_tokens, said, now_us)
@@ -144,7 +141,7 @@ def _arrive(state: State, world: World, row: int, now_us: int, user_policy: Plug
     number = state.pulse[0]["arrived"]
     free = state.pulse[0]["free_slot"]
     if free != NO_SLOT:
-        world.truths[free]["output_tokens"] = request["output_tokens"]
+        world.flights[free]["whole_output_tokens"] = request["output_tokens"]
     slot = gateway.arrive(
         state, request["tenant"], request["number"], request["wanted"], request["service_class"], request["complexity_pm"],
         request["input_tokens"], request["cached_tokens"], request["max_output_tokens"], request["deadline_us"],
@@ -239,6 +236,5 @@ def start(gateway_block: Bytes, world_block: Bytes) -> None:
     state, world = open_state(gateway_block), open_world(world_block)
     settings = state.settings[0]
     world.desk[0]["out_count"] = 0
-    world.desk[0]["earliest_us"] = NEVER_US
     if settings["scaling"] != 0:
         plan(world, settings["start_us"] + settings["period_us"], TICKED, 0, 0, 0)
