@@ -8,6 +8,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from policies.arena import TableType
 from policies.compile import JIT_DISABLED
 
 
@@ -21,8 +22,9 @@ def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
     signature = types.void(array, types.int64)
 
     def generate(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> Any:
-        opened = context.make_array(sig.args[0])(context, builder, arguments[0])
-        address = builder.bitcast(builder.gep(opened.data, [arguments[1]]), cgutils.voidptr_t)
+        is_table = isinstance(sig.args[0], TableType)
+        rows = builder.extract_value(arguments[0], 0) if is_table else context.make_array(sig.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(rows, [arguments[1]]), cgutils.voidptr_t)
         kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *[cgutils.int32_t] * 3])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         for_writing, keep, data = cgutils.int32_t(1), cgutils.int32_t(3), cgutils.int32_t(1)

@@ -5,6 +5,7 @@ A state is then also copied, saved, compared and hashed as one value. Windows ar
 they own nothing and must not outlive the block.
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -13,10 +14,11 @@ from llvmlite import ir
 from numba import carray, from_dtype, types
 from numba.core import cgutils
 from numba.core.datamodel import models
-from numba.core.imputils import lower_getattr_generic
-from numba.core.typing.templates import AttributeTemplate
+from numba.core.imputils import lower_builtin, lower_cast, lower_getattr, lower_getattr_generic
+from numba.core.typeconv import Conversion
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global, signature
 from numba.extending import infer_getattr, intrinsic, overload, register_model
-from numba.np.arrayobj import populate_array
+from numba.np.arrayobj import getitem_arraynd_intp, populate_array
 from numpy.typing import NDArray
 
 from policies.compile import JIT_DISABLED
@@ -52,6 +54,109 @@ def _window(block: Any, start: Any, stop: Any, dtype: Any) -> Any:
         return carray(_as_pointer(block.ctypes.data + start), ((stop - start) // size,), dtype)
 
     return implementation
+
+
+class TableType(types.Type):
+    """In compiled code: a table of an open block, which is where its rows are and how many.
+
+    An array carries seven words around, and to compile each access to one takes many times as long.
+    A slice of a table is an array, and so is a table where an array is asked for.
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Table({dtype})")
+
+    @property
+    def mangling_args(self) -> tuple[str, list[Any]]:
+        """What goes into the names of functions: short."""
+        return "Table", [self.dtype]
+
+    @property
+    def as_array(self) -> Any:
+        """The type of the array of these rows."""
+        return types.Array(self.dtype, 1, "C")
+
+    def can_convert_to(self, _typing_context: Any, other: Any) -> Any:
+        """A table is an array of its rows."""
+        return Conversion.safe if other == self.as_array else None
+
+
+@register_model(TableType)
+class _TableModel(models.StructModel):
+    def __init__(self, manager: Any, kind: TableType) -> None:
+        super().__init__(manager, kind, [("data", types.CPointer(kind.dtype)), ("rows", types.intp)])
+
+
+@infer_getattr
+class _TableAttributes(AttributeTemplate):
+    key = TableType
+
+    def resolve_size(self, _table: Any) -> Any:
+        return types.intp
+
+
+@lower_getattr(TableType, "size")
+def _size_of(_context: Any, builder: ir.IRBuilder, _table: Any, value: Any) -> Any:
+    return builder.extract_value(value, 1)
+
+
+@infer_global(operator.getitem)
+class _Get(AbstractTemplate):
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        del keywords
+        table, place = arguments
+        if isinstance(table, TableType) and isinstance(place, types.Integer):
+            return signature(table.dtype, table, place)
+        if isinstance(table, TableType) and isinstance(place, types.SliceType):
+            return signature(table.as_array, table, place)
+        return None
+
+
+@infer_global(operator.setitem)
+class _Set(AbstractTemplate):
+    def generic(self, arguments: Any, keywords: Any) -> Any:
+        del keywords
+        table, place, _ = arguments
+        if isinstance(table, TableType) and isinstance(place, types.Integer):
+            return signature(types.none, table, place, table.dtype)
+        return None
+
+
+def _address(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> Any:
+    place = context.cast(builder, arguments[1], sig.args[1], types.intp)
+    if context.enable_boundscheck:
+        cgutils.do_boundscheck(context, builder, place, builder.extract_value(arguments[0], 1), 0)
+    return builder.gep(builder.extract_value(arguments[0], 0), [place], inbounds=True)
+
+
+@lower_builtin(operator.getitem, TableType, types.Integer)
+def _get(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> Any:
+    return context.unpack_value(builder, sig.args[0].dtype, _address(context, builder, sig, arguments))
+
+
+@lower_builtin(operator.setitem, TableType, types.Integer, types.Any)
+def _set(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> None:
+    table, _, given = sig.args
+    value = context.cast(builder, arguments[2], given, table.dtype)
+    context.pack_value(builder, table.dtype, value, _address(context, builder, sig, arguments))
+
+
+@lower_builtin(operator.getitem, TableType, types.SliceType)
+def _get_slice(context: Any, builder: ir.IRBuilder, sig: Any, arguments: Any) -> Any:
+    table, place = sig.args
+    array = _as_array(context, builder, table, table.as_array, arguments[0])
+    return getitem_arraynd_intp(context, builder, sig.return_type(table.as_array, place), (array, arguments[1]))
+
+
+@lower_cast(TableType, types.Array)
+def _as_array(context: Any, builder: ir.IRBuilder, table: Any, array_type: Any, value: Any) -> Any:
+    del table
+    array = context.make_array(array_type)(context, builder)
+    size = _WORD(context.get_abi_sizeof(context.get_data_type(array_type.dtype)))
+    shape, strides = (cgutils.pack_array(builder, [word]) for word in (builder.extract_value(value, 1), size))
+    populate_array(array, data=builder.extract_value(value, 0), shape=shape, strides=strides, itemsize=size, meminfo=None)
+    return array._getvalue()
 
 
 class OpenBlock(types.Type):
@@ -104,7 +209,7 @@ def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dt
     instance = kind(kind.__name__)
     register_model(kind)(_OpenBlockModel)
     places = {name: place for place, name in enumerate(names)}
-    arrays = {name: types.Array(from_dtype(dtype), 1, "C") for name, dtype in zip(names, dtypes, strict=True)}
+    table_types = {name: TableType(from_dtype(dtype)) for name, dtype in zip(names, dtypes, strict=True)}
 
     @infer_getattr
     class _Tables(AttributeTemplate):
@@ -112,12 +217,12 @@ def tables_of(kind: type[OpenBlock], names: tuple[str, ...], dtypes: tuple[np.dt
 
         def generic_resolve(self, opened: Any, name: str) -> Any:
             del opened
-            return arrays.get(name)
+            return table_types.get(name)
 
     @lower_getattr_generic(kind)
     def _table(context: Any, builder: ir.IRBuilder, opened: Any, base: Any, name: str) -> Any:
         del opened
-        return _table_at(context, builder, base, places[name], arrays[name])
+        return _table_at(context, builder, base, places[name], table_types[name])
 
     @intrinsic
     def open_block(typing_context: Any, block: Any) -> Any:
@@ -142,19 +247,14 @@ def _header_word(builder: ir.IRBuilder, header: Any, word: int) -> Any:
     return loaded
 
 
-def _table_at(context: Any, builder: ir.IRBuilder, base: Any, place: int, array_type: Any) -> Any:
-    """LLVM code for table `place` of the block at address `base`, as an array that owns nothing."""
+def _table_at(context: Any, builder: ir.IRBuilder, base: Any, place: int, table: TableType) -> Any:
+    """LLVM code for table `place` of the block at address `base`."""
+    kind = context.get_value_type(table)
     header = builder.inttoptr(base, _WORD.as_pointer())
     start = _header_word(builder, header, WORDS_PER_TABLE * place)
     rows = _header_word(builder, header, WORDS_PER_TABLE * place + 2)
-    item_bytes = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
-    array = context.make_array(array_type)(context, builder)
-    data = builder.inttoptr(builder.add(base, start), array.data.type)
-    populate_array(
-        array, data=data, shape=cgutils.pack_array(builder, [rows]), strides=cgutils.pack_array(builder, [_WORD(item_bytes)]),
-        itemsize=_WORD(item_bytes), meminfo=None,
-    )  # fmt: skip
-    return array._getvalue()
+    data = builder.inttoptr(builder.add(base, start), kind.elements[0])
+    return builder.insert_value(builder.insert_value(kind(ir.Undefined), data, 0), rows, 1)
 
 
 def tables_in(block: NDArray[np.uint8], dtypes: tuple[np.dtype[Any], ...]) -> list[NDArray[Any]]:
