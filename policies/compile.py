@@ -12,6 +12,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,7 +20,7 @@ import llvmlite
 import numba
 import numpy as np
 
-from policies.linking import EntryCompiler, HelperCompiler
+from policies.linking import EntryCompiler, HelperCompiler, compile_helper
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -86,10 +87,16 @@ def is_warm(function: str) -> bool:
 
 
 def compiled(function: Function) -> Function:
-    """Compile `function` on first call and keep the result on disk."""
+    """Compile `function` on first call from Python and keep the result on disk.
+
+    Compiled code that calls it takes it in as a helper.
+    """
     if JIT_DISABLED:
         return function
-    return cast(Function, _one_version(numba.njit(cache=True, pipeline_class=EntryCompiler, **_OPTIONS)(function)))
+    entry: Any = numba.njit(cache=True, pipeline_class=EntryCompiler, **_OPTIONS)(function)
+    helper = _helper(function)
+    entry.get_call_template, entry.get_overload = helper.get_call_template, helper.get_overload
+    return cast(Function, entry)
 
 
 def quick(function: Function, arguments: int) -> Function:
@@ -106,27 +113,29 @@ def inlined(function: Function) -> Function:
     """Compile for the use of other compiled functions only: no cache entry. Python must not call it."""
     if JIT_DISABLED:
         return function
-    return cast(Function, _one_version(numba.njit(**_INSIDE, **_OPTIONS)(function)))
+    return cast(Function, _helper(function))
 
 
 def leaf(function: Function) -> Function:
     """Like `inlined`, for the smallest helpers: compiled right into each caller."""
     if JIT_DISABLED:
         return function
-    return cast(Function, _one_version(numba.njit(forceinline=True, **_INSIDE, **_OPTIONS)(function)))
+    return cast(Function, _helper(function, forceinline=True))
 
 
-def _one_version(dispatcher: Any) -> Any:
-    """Make compiled callers see one version for all whole numbers: int64.
+def _helper(function: Callable[..., Any], **options: bool) -> Any:
+    """A function for compiled callers, who see one version for all whole numbers: int64.
 
     Numba would compile a version for every mix of constants and widths among the arguments.
     """
+    dispatcher: Any = numba.njit(**options, **_INSIDE, **_OPTIONS)(function)
     find = dispatcher.get_call_template
 
     def find_widened(arguments: Any, keywords: Any) -> Any:
         return find(tuple(_widened(argument) for argument in arguments), keywords)
 
     dispatcher.get_call_template = find_widened
+    dispatcher.compile = partial(compile_helper, dispatcher)
     return dispatcher
 
 

@@ -5,13 +5,31 @@ before its callers do the same again. With helpers several calls deep that is ni
 the time to compile. Here a helper stays as it was written until an entry point collects all that it needs.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
-from numba.core import types
+from numba.core import sigutils, types
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import CompilerBase, Flags
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import (
+    DeadBranchPrune,
+    FixupArgs,
+    GenericRewrites,
+    IRProcessing,
+    ReconstructSSA,
+    RewriteSemanticConstants,
+    TranslateByteCode,
+)
 from numba.np import arrayobj
 
 
@@ -120,10 +138,70 @@ def _rows_from_zero() -> Iterator[None]:
         arrayobj.fix_integer_index = usual
 
 
-class _Into(Compiler):
-    """Numba's own pipeline, into a library of the given kind."""
+# Numba's own, less what our code has no use for: closures, `with`, array expressions, literals as types.
+_PASSES = (
+    TranslateByteCode, FixupArgs, IRProcessing, RewriteSemanticConstants, DeadBranchPrune, GenericRewrites, ReconstructSSA,
+    NopythonTypeInference, PreLowerStripPhis, IRLegalization, NativeLowering, NoPythonBackend,
+)  # fmt: skip
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """To compile makes millions of objects that stay: to look through them again and again is a fifth of the time."""
+    is_outermost = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_outermost:
+            gc.enable()
+
+
+class _SteadyFlags(Flags):
+    """Flags that do not change any more. Numba compares them at every operator, by all their values."""
+
+    __slots__ = ("_hash",)
+    _known: ClassVar[list["_SteadyFlags"]] = []
+
+    @classmethod
+    def of(cls, flags: Flags) -> "_SteadyFlags":
+        """The same object for the same values."""
+        for known in cls._known:
+            if Flags.__eq__(known, flags):
+                return known
+        cls._known.append(cls(flags))
+        return cls._known[-1]
+
+    def __init__(self, flags: Flags) -> None:
+        super().__init__(flags)
+        self._hash = int(super().__hash__())
+
+    def copy(self) -> "_SteadyFlags":
+        return self
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or bool(super().__eq__(other))
+
+
+class _Into(CompilerBase):
+    """Compiles into a library of the given kind."""
 
     library_class: type[_Library]
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.state.flags = _SteadyFlags.of(self.state.flags)
+
+    def define_pipelines(self) -> list[PassManager]:
+        """The one way from source to LLVM."""
+        manager = PassManager("forge1sim")
+        for each in _PASSES:
+            manager.add_pass(each, each.__name__)
+        manager.finalize()
+        return [manager]
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         """Let the function's code go into a library of this kind."""
@@ -131,7 +209,7 @@ class _Into(Compiler):
             codegen = self.state.targetctx.codegen()
             self.state.library = self.library_class(codegen, func.__qualname__)
             self.state.library.enable_object_caching()
-        with _rows_from_zero():
+        with _rows_from_zero(), _no_collection():
             return super().compile_extra(func)
 
 
@@ -145,3 +223,11 @@ class HelperCompiler(_Into):
     """Compiles what only compiled code calls."""
 
     library_class = _HelperLibrary
+
+
+def compile_helper(dispatcher: Any, sig: Any) -> Any:
+    """What a dispatcher does to compile, without a cache and without listeners, of whom there is one more at each depth."""
+    arguments = tuple(sigutils.normalize_signature(sig)[0])
+    if arguments not in dispatcher.overloads:
+        dispatcher.add_overload(dispatcher._compiler.compile(arguments, None))
+    return dispatcher.overloads[arguments].entry_point

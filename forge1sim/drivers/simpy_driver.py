@@ -12,14 +12,14 @@ import numpy as np
 import simpy
 from numba.extending import overload
 
-from forge1sim.drivers.world import happen, is_log_full, next_arrival_us, open_world, plan, take_arrival
+from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, plan, take_arrival
 from forge1sim.providers import set_limit_scale, set_outage
 from forge1sim.workload.table import NEVER_US
 from policies.arena import WORDS_PER_TABLE, OpenBlock, allocate, handle, tables_in, tables_of
-from policies.compile import JIT_DISABLED, compiled, quick
+from policies.compile import JIT_DISABLED, compiled, inlined, quick
 from policies.order import ARRIVED, event_kind, event_request, tie_key
 from policies.rows import Handle, Plugged
-from policies.state import open_state
+from policies.state import State, open_state
 
 Process = Callable[["SimpyRun"], Generator[simpy.Event, Any, Any]]
 
@@ -63,28 +63,31 @@ def _compiled_unbundle(run: Any) -> Any:
 
 
 @compiled
-def let_happen(run: Handle, key: int, row: int, now_us: int) -> int:
-    """One event that SimPy brought up. Returns the number of new events in `out`, and flags."""
-    gateway_at, providers_at, world_at, user_policy = _unbundle(run)
-    state, world = open_state(gateway_at), open_world(world_at)
-    desk = world.desk[0]
-    desk["out_count"] = 0
-    desk["last_us"] = now_us
-    happen(state, world, providers_at, event_kind(key), event_request(key), row, now_us, user_policy)
-    return int(desk["out_count"] + (LOG_IS_FULL if is_log_full(state) else 0))
+def let_happen(run: Handle, key: int, row: int, at_us: int) -> int:
+    """What SimPy brought up. Returns the number of new events in `out`, and flags.
 
-
-@compiled
-def let_arrive(run: Handle, before_us: int) -> int:
-    """The next request arrives, and those after it up to whatever SimPy has to bring up first.
-
-    That is an event planned at `before_us`, or one that came of these arrivals themselves. The
-    arrival after those is the last of the new events in `out`, unless the sheet is used up.
+    That is one event at `at_us`; or, by the key of an arrival, as many arrivals as come before an event at `at_us`.
+    One function, since each that lets something happen holds all compiled policies.
     """
     gateway_at, providers_at, world_at, user_policy = _unbundle(run)
     state, world = open_state(gateway_at), open_world(world_at)
     desk = world.desk[0]
     desk["out_count"] = 0
+    if key == _ARRIVAL_KEY:
+        return _let_arrive(state, world, providers_at, at_us, user_policy)
+    desk["last_us"] = at_us
+    happen(state, world, providers_at, event_kind(key), event_request(key), row, at_us, user_policy)
+    return int(desk["out_count"] + (LOG_IS_FULL if is_log_full(state) else 0))
+
+
+@inlined
+def _let_arrive(state: State, world: World, providers_at: Handle, before_us: int, user_policy: Plugged) -> int:
+    """The next request arrives, and those after it up to whatever SimPy has to bring up first.
+
+    That is an event planned at `before_us`, or one that came of these arrivals themselves. The
+    arrival after those is the last of the new events in `out`, unless the sheet is used up.
+    """
+    desk = world.desk[0]
     seen = 0
     while True:
         now_us = next_arrival_us(world)
@@ -159,7 +162,7 @@ class SimpyRun:
         They run for every event. What they need therefore stands in local names, and events are used again.
         """
         run, end_us = self._parts if JIT_DISABLED else handle(self._parts), self._stage.end_us + 1
-        happen_now, arrive_now = quick(let_happen, 4), quick(let_arrive, 2)
+        happen_now = quick(let_happen, 4)
         schedule, peek, follow_up = self.env.schedule, self.env.peek, self._follow_up
         out: Any = memoryview(self._world.out.view(np.int64))  # type: ignore[arg-type]
         used: list[_Planned] = []
@@ -180,7 +183,7 @@ class SimpyRun:
                 flags = happen_now(run, key, planned.row, now_us)
             else:
                 before_us: Any = peek()
-                flags = arrive_now(run, before_us if before_us < end_us else end_us)
+                flags = happen_now(run, key, 0, before_us if before_us < end_us else end_us)
             if flags:
                 plan(flags & _COUNT, now_us)
                 if flags > _COUNT:

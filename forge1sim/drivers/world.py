@@ -18,7 +18,7 @@ from policies.arena import allocate, opener
 from policies.compile import compiled, inlined, leaf
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
-from policies.rows import Bytes, Handle, Plugged, Rows
+from policies.rows import Bytes, Handle, Ints, Plugged, Rows
 from policies.state import (
     DO_ABORT,
     DO_DISPATCH,
@@ -39,8 +39,6 @@ OUT_ROWS = 65_536
 OUT_SLACK = 32_768
 
 EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
-# the answer that is under way, and what policies may not see: what the model would say
-FLIGHT = np.dtype([*((name, ANSWER[name]) for name in ANSWER.names or ()), ("whole_output_tokens", "<i8")])
 # `arrival_us` is when the next request on the sheet arrives, NEVER_US if the sheet is used up
 DESK = np.dtype(
     [
@@ -55,11 +53,12 @@ class World(NamedTuple):
 
     desk: Rows
     sheet: Rows              # the next requests to arrive
-    flights: Rows            # by slot
+    flights: Rows            # by slot: the answer that is under way
+    truths: Ints             # by slot: what policies may not see, the tokens that the model would say
     out: Rows                # events that came of the last one
 
 
-SECTION_TYPES = (DESK, REQUESTS, FLIGHT, EVENT)
+SECTION_TYPES = (DESK, REQUESTS, ANSWER, np.dtype("<i8"), EVENT)
 
 
 open_world = opener(World, SECTION_TYPES)
@@ -67,7 +66,7 @@ open_world = opener(World, SECTION_TYPES)
 
 def build_world(slots: int) -> Bytes:
     """An empty world for a gateway with so many request slots."""
-    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, OUT_ROWS), strict=True))
+    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, slots, OUT_ROWS), strict=True))
     block = allocate(sections, HEADER_WORDS)[0]
     open_world(block).desk[0]["arrival_us"] = NEVER_US
     return block
@@ -88,12 +87,12 @@ def plan(world: World, time_us: int, kind: int, request: int, attempt: int, row:
 def _send(state: State, world: World, providers: Handle, slot: int, now_us: int) -> None:
     """Hand a dispatched request to its provider and plan the answer."""
     request = state.requests[slot]
-    flight = world.flights[slot]
+    answer = world.flights[slot]
     begin(
         providers, request["deployment"], request["tenant"], request["number"], request["attempt"], request["key"],
-        request["input_tokens"], request["cached_tokens"], flight["whole_output_tokens"], request["reserved_output"], now_us, flight,
+        request["input_tokens"], request["cached_tokens"], world.truths[slot], request["reserved_output"], now_us, answer,
     )  # fmt: skip
-    plan(world, now_us + flight["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
+    plan(world, now_us + answer["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
 
 
 @inlined
@@ -141,7 +140,7 @@ def _arrive(state: State, world: World, row: int, now_us: int, user_policy: Plug
     number = state.pulse[0]["arrived"]
     free = state.pulse[0]["free_slot"]
     if free != NO_SLOT:
-        world.flights[free]["whole_output_tokens"] = request["output_tokens"]
+        world.truths[free] = request["output_tokens"]
     slot = gateway.arrive(
         state, request["tenant"], request["number"], request["wanted"], request["service_class"], request["complexity_pm"],
         request["input_tokens"], request["cached_tokens"], request["max_output_tokens"], request["deadline_us"],

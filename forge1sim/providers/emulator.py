@@ -8,7 +8,6 @@ over one array.
 import numpy as np
 
 from forge1sim.providers.faults import catch_up
-from forge1sim.providers.inline import inline
 from forge1sim.providers.service import service_us
 from forge1sim.providers.tables import Emulator, open_emulator, row_of
 from forge1sim.providers.windows import (
@@ -23,7 +22,7 @@ from forge1sim.providers.windows import (
     take,
     work_out_charges,
 )
-from policies.compile import compiled
+from policies.compile import compiled, leaf
 from policies.draw import FAULT, STORM, draw, draw_from
 from policies.log import CALLER, CREDENTIAL, FAILED, OVERLOAD, THROTTLE, TIMEOUT
 from policies.rows import Bytes, Row, Rows
@@ -128,7 +127,7 @@ def partial_output(output_tokens: int, duration_us: int, elapsed_us: int) -> int
     return int(output_tokens) * max(elapsed_us, 0) // duration_us
 
 
-@inline
+@leaf
 def _clear(answer: Row, account: Row) -> None:
     answer["outcome"] = OK
     answer["limit"] = NO_LIMIT
@@ -140,7 +139,7 @@ def _clear(answer: Row, account: Row) -> None:
     answer["output_tokens"] = 0
 
 
-@inline
+@leaf
 def _struck(account: Row, seed: int, tenant: int, number: int, attempt: int, key: int) -> int:
     """What faults do to an attempt."""
     if account["troubled"] == 0:
@@ -156,7 +155,7 @@ def _struck(account: Row, seed: int, tenant: int, number: int, attempt: int, key
     return OK
 
 
-@inline
+@leaf
 def _failed(provider: Row, failure_stem: np.uint64, tenant: int, number: int, attempt: int) -> int:
     """What goes wrong by itself: one draw decides which of a provider's failures, if any."""
     if provider["flaky"] == 0:
@@ -173,7 +172,7 @@ def _failed(provider: Row, failure_stem: np.uint64, tenant: int, number: int, at
     return CALLER
 
 
-@inline
+@leaf
 def _refusal_us(provider: Row, outcome: int) -> int:
     if outcome == TIMEOUT:
         return int(provider["timeout_us"])
@@ -182,7 +181,7 @@ def _refusal_us(provider: Row, outcome: int) -> int:
     return int(provider["refusal_after_us"])
 
 
-@inline
+@leaf
 def _is_refused(emulator: Emulator, place: Row, provider: Row, now_us: int, answer: Row) -> bool:
     """Whether a limit refuses the attempt at hand; if so `answer` says which, how and for how long."""
     for met in range(place["limits_lo"], place["limits_hi"]):
@@ -200,7 +199,7 @@ def _is_refused(emulator: Emulator, place: Row, provider: Row, now_us: int, answ
     return False
 
 
-@inline
+@leaf
 def _charge(emulator: Emulator, place: Row, now_us: int) -> None:
     """Charge what is charged at the beginning. The limits were brought up to now."""
     for met in range(place["limits_lo"], place["limits_hi"]):
@@ -209,7 +208,7 @@ def _charge(emulator: Emulator, place: Row, now_us: int) -> None:
             take(limit, emulator.entries, emulator.charges[limit["charge"]], now_us)
 
 
-@inline
+@leaf
 def _settle(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
     """Charge what an attempt really used, even if that is more than is left."""
     bring_up(limit, entries, now_us)

@@ -5,10 +5,9 @@ so that an attempt in quiet times pays for one comparison. A change takes effect
 time, even when the next call comes later: buckets refill at the old rate until then.
 """
 
-from forge1sim.providers.inline import inline
 from forge1sim.providers.tables import NEVER_US, Emulator, open_emulator
 from forge1sim.providers.windows import rescale, scaled
-from policies.compile import compiled
+from policies.compile import compiled, leaf
 from policies.rows import Bytes, Row
 
 OUTAGE, BROWNOUT, STORM, LATENCY, LIMIT_CUT, KEY_REVOKED = range(6)
@@ -97,7 +96,7 @@ def set_outage(block: Bytes, account: int, on: bool) -> None:
     _note_trouble(state)
 
 
-@inline
+@leaf
 def _note_trouble(state: Row) -> None:
     struck = state["out"] + state["set_out"] + state["revoked_keys"] > 0
     state["troubled"] = 1 if struck or state["brownout"] > 0.0 or state["storm"] > 0.0 else 0

@@ -2,8 +2,7 @@
 
 import math
 
-from forge1sim.providers.inline import inline
-from policies.compile import compiled
+from policies.compile import compiled, leaf
 from policies.draw import GAMMA as GAMMA_DRAWS
 from policies.draw import GAMMA_TRIES, draw, draw_from, exponential, normal
 from policies.rows import Floats, Row
@@ -17,7 +16,7 @@ KINDS = {
 _LONGEST_S = 1e12
 
 
-@inline
+@leaf
 def service_us(
     model: Row, values: Floats, settings: Row, tenant: int, number: int, attempt: int,
     input_tokens: int, output_tokens: int, in_flight: int, slowdown: float,

@@ -101,7 +101,7 @@ ANSWER = np.dtype(
         ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("output_tokens", "<i8"),   # billed
         ("limit", "<i4"),              # row of `Layout.limits` that refused, or -1
         ("limit_scale_pm", "<i4"),     # share of the account's limits in force: what headers show
-        ("outcome", "u1"), ("_pad", "u1", (7,)),   # 0: ok, else a refusal class of `policies.log`
+        ("outcome", "u1"), ("_to_64_bytes", "u1", (15,)),   # 0: ok, else a refusal class of `policies.log`
     ]
 )  # fmt: skip
 

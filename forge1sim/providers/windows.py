@@ -14,7 +14,7 @@ Levels of buckets are in units of 1/60,000,000, so that a refill of `per minute 
 is a whole number and does not depend on how often it is computed.
 """
 
-from forge1sim.providers.inline import inline
+from policies.compile import leaf
 from policies.rows import Ints, Row, Rows
 
 TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = range(7)
@@ -25,7 +25,7 @@ MOST = 2**62                    # no allowance is above it
 _REFILL_MOST = 2**62
 
 
-@inline
+@leaf
 def work_out_charges(charges: Ints, input_tokens: int, cached_tokens: int, most_output_tokens: int) -> None:
     """What an attempt costs at once under each charge rule; under those known at its end, that one unit must be left."""
     charges[REQUESTS] = 1
@@ -37,7 +37,7 @@ def work_out_charges(charges: Ints, input_tokens: int, cached_tokens: int, most_
     charges[COST] = 1
 
 
-@inline
+@leaf
 def charge_at_end(charge: int, model: Row, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
     """Units that an attempt costs under a charge rule known at its end."""
     if charge == OUTPUT:
@@ -47,7 +47,7 @@ def charge_at_end(charge: int, model: Row, input_tokens: int, cached_tokens: int
     return cost_nano_usd(model, input_tokens, cached_tokens, output_tokens)
 
 
-@inline
+@leaf
 def cost_nano_usd(model: Row, input_tokens: int, cached_tokens: int, output_tokens: int) -> int:
     """Price in whole nano-USD, rounded up; whole and broken nano-USD per token apart, so that nothing overflows."""
     million = 1_000_000
@@ -59,7 +59,7 @@ def cost_nano_usd(model: Row, input_tokens: int, cached_tokens: int, output_toke
     return int(whole + (broken + million - 1) // million)
 
 
-@inline
+@leaf
 def bring_up(limit: Row, entries: Rows, now_us: int) -> None:
     """Let time pass for one limit."""
     kind = limit["window"]
@@ -71,7 +71,7 @@ def bring_up(limit: Row, entries: Rows, now_us: int) -> None:
         _turn_window(limit, now_us)
 
 
-@inline
+@leaf
 def _refill(limit: Row, now_us: int) -> None:
     elapsed_us = now_us - limit["since_us"]
     if elapsed_us <= 0:
@@ -85,7 +85,7 @@ def _refill(limit: Row, now_us: int) -> None:
         limit["level"] = min(limit["room"], limit["level"] + per_min * elapsed_us)
 
 
-@inline
+@leaf
 def _forget(limit: Row, entries: Rows, now_us: int) -> None:
     gone_us = now_us - limit["window_us"]
     while limit["ring_count"] > 0:
@@ -97,12 +97,12 @@ def _forget(limit: Row, entries: Rows, now_us: int) -> None:
         limit["ring_count"] -= 1
 
 
-@inline
+@leaf
 def _wrapped(position: int, size: int) -> int:
     return position - size if position >= size else position
 
 
-@inline
+@leaf
 def _turn_window(limit: Row, now_us: int) -> None:
     window_us, ended_us = limit["window_us"], limit["until_us"]
     begun_us = now_us - (now_us - limit["offset_us"]) % window_us
@@ -113,7 +113,7 @@ def _turn_window(limit: Row, now_us: int) -> None:
         limit["allowed"] = max(limit["scaled"], scaled(limit["previous"], limit["growth_pm"], MOST))
 
 
-@inline
+@leaf
 def scaled(amount: int, per_mille: int, most: int) -> int:
     """`amount * per_mille / 1000`, rounded down, at most `most`; never overflows."""
     if amount // 1000 >= most // max(per_mille, 1):
@@ -121,7 +121,7 @@ def scaled(amount: int, per_mille: int, most: int) -> int:
     return min(most, amount // 1000 * per_mille + amount % 1000 * per_mille // 1000)
 
 
-@inline
+@leaf
 def need_of(limit: Row, charge: int) -> int:
     """What must be free for an attempt to pass: units of buckets, else of the window."""
     kind = limit["window"]
@@ -131,7 +131,7 @@ def need_of(limit: Row, charge: int) -> int:
     return int(min(need, limit["room"])) if kind == PACED else int(need)
 
 
-@inline
+@leaf
 def has_room(limit: Row, need: int) -> bool:
     """Whether an attempt passes this limit, which was brought up to now."""
     if need == 0:
@@ -141,7 +141,7 @@ def has_room(limit: Row, need: int) -> bool:
     return bool(limit["used"] + need <= limit["allowed"])
 
 
-@inline
+@leaf
 def take(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
     """Charge a limit, which was brought up to now."""
     kind = limit["window"]
@@ -153,7 +153,7 @@ def take(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
         _remember(limit, entries, charge, now_us)
 
 
-@inline
+@leaf
 def _remember(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
     """Log a charge. Charges within `grid_us` of the newest entry, and those that no entry is left for, count as of its time.
 
@@ -171,7 +171,7 @@ def _remember(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
     limit["ring_count"] = count + 1
 
 
-@inline
+@leaf
 def is_overdrawn(limit: Row, charge: int) -> bool:
     """Whether more is used than allowed, after `charge` at an end. A charge above the depth may overdraw a paced limit."""
     kind = limit["window"]
@@ -182,7 +182,7 @@ def is_overdrawn(limit: Row, charge: int) -> bool:
     return bool(limit["used"] > limit["allowed"])
 
 
-@inline
+@leaf
 def clears_in_us(limit: Row, entries: Rows, need: int, now_us: int) -> int:
     """Microseconds until a refused attempt would pass if nothing else came; 0 if time alone does not help."""
     kind = limit["window"]
@@ -200,7 +200,7 @@ def clears_in_us(limit: Row, entries: Rows, need: int, now_us: int) -> int:
     return int(limit["until_us"] - now_us) if need <= next_allowed else 0
 
 
-@inline
+@leaf
 def _log_clears_in_us(limit: Row, entries: Rows, need: int, now_us: int) -> int:
     excess = limit["used"] + need - limit["allowed"]
     for step in range(limit["ring_count"]):
@@ -211,7 +211,7 @@ def _log_clears_in_us(limit: Row, entries: Rows, need: int, now_us: int) -> int:
     return 0
 
 
-@inline
+@leaf
 def rescale(limit: Row, entries: Rows, scale_pm: int, now_us: int) -> None:
     """Put a share of the configured limit in force from now on; until now the old one refilled."""
     bring_up(limit, entries, now_us)
