@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forge1sim.compile_ahead import compile_ahead
 from forge1sim.drivers.stage import Stage
 from forge1sim.errors import RunError
 from forge1sim.explain import describe
@@ -83,6 +84,7 @@ def simulate(
     if processes and driver != "simpy":
         raise RunError("processes need driver='simpy': the compiled clock runs no Python")
     began_s = time.perf_counter()
+    compile_ahead(driver)
     seed = loaded.seed if seed is None else seed
     layout = lay_out(loaded.platform, loaded.start_us)
     workload = workload_of(loaded, layout, seed)

@@ -81,6 +81,11 @@ else:
     FOLDER = _use_own_cache()
 
 
+def is_kept() -> bool:
+    """Whether what is compiled now is there for other processes too."""
+    return FOLDER is not None and str(FOLDER) == numba.config.CACHE_DIR
+
+
 def is_warm(function: str) -> bool:
     """Whether the function of this name was compiled and kept for exactly these sources before."""
     return JIT_DISABLED or (FOLDER is not None and any(FOLDER.rglob(f"*.{function}-*.nbi")))

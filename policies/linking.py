@@ -30,7 +30,20 @@ from numba.core.untyped_passes import (
     RewriteSemanticConstants,
     TranslateByteCode,
 )
-from numba.np import arrayobj
+from numba.np import arrayobj, linalg
+
+
+def _load_numba_without_blas() -> None:
+    """Numba looks for SciPy's linear algebra while it is loaded, and whoever uses that looks again. Our code does not."""
+    look = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None
+    try:
+        import numba.np.arraymath  # noqa: F401, PLC0415  (for what it registers)
+    finally:
+        linalg.ensure_blas = look
+
+
+_load_numba_without_blas()
 
 
 class _WithoutEngine:

@@ -52,9 +52,6 @@ class Driver(StrEnum):
     COMPILED = "compiled"
 
 
-_LARGEST_FUNCTION = {Driver.COMPILED: "run_slice", Driver.SIMPY: "let_happen"}
-
-
 def run(
     scenario: ScenarioArgument,
     driver: Annotated[Driver, typer.Option(help="compiled is fast, simpy is the reference; the log is the same.")] = (
@@ -116,9 +113,9 @@ def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_l
 
 def _say_if_cold(driver: Driver, quiet: bool) -> None:
     """Say what the first run waits for: tens of seconds of compilation."""
-    from policies.compile import is_warm  # noqa: PLC0415
+    from forge1sim.compile_ahead import is_compiled  # noqa: PLC0415
 
-    if not is_warm(_LARGEST_FUNCTION[driver]):
+    if not is_compiled(driver.value):
         hint("Compiling the policies for this machine; this happens once and takes up to a minute.", quiet=quiet)
 
 

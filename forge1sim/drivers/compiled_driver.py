@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numba import int64
 
 from forge1sim.drivers.agenda import (
     Agenda,
@@ -18,7 +19,7 @@ from forge1sim.drivers.agenda import (
 from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, take_arrival
 from forge1sim.workload.table import NEVER_US
 from policies.arena import handle
-from policies.compile import compiled, inlined
+from policies.compile import JIT_DISABLED, compiled, inlined
 from policies.order import ARRIVED, event_kind, event_request, tie_key
 from policies.rows import Handle, Ints, Plugged
 from policies.state import open_state
@@ -75,6 +76,13 @@ def run_slice(
         happen(state, world, providers_at, event_kind(key), event_request(key), row, now_us, user_policy)
         _take_over(world, agenda)
     return SLICE_OVER
+
+
+def compile_slices() -> None:
+    """Compile the loop, or find it compiled."""
+    if not JIT_DISABLED:
+        compiled_slice: Any = run_slice
+        compiled_slice.compile((int64, int64, int64, int64, int64[::1], int64, int64))
 
 
 def run_compiled(world: Any) -> None:

@@ -209,6 +209,11 @@ class SimpyRun:
             self._plan_arrival()
 
 
+def compile_simpy() -> None:
+    """Compile what SimPy calls, or find it compiled."""
+    quick(let_happen, 4)
+
+
 def run_simpy(stage: Any, processes: tuple[Process, ...] = ()) -> None:
     """Run a `forge1sim.drivers.stage.Stage` to its end by SimPy's clock."""
     SimpyRun(stage).run(processes)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import WorkloadError
+from forge1sim.workload.beta import beta_cdf
 from forge1sim.workload.draws import (
     DistributionTable,
     keyed,
@@ -106,13 +107,12 @@ def complexity_steps(complexity: Complexity) -> NDArray[np.int16]:
         weights = np.array(complexity.weights or (1.0,) * len(complexity.values))
         edges = np.cumsum(weights) / weights.sum()
         chosen = np.minimum(np.searchsorted(edges, levels), len(complexity.values) - 1)
-        quantiles = np.array(complexity.values)[chosen]
+        steps = np.rint(np.array(complexity.values)[chosen] * 1000.0).astype(np.int16)
     else:
-        from scipy.special import betaincinv  # noqa: PLC0415  (slow to import, rarely needed)
-
         a = complexity.mean * complexity.concentration
-        quantiles = betaincinv(a, complexity.concentration - a, levels)
-    steps: NDArray[np.int16] = np.rint(quantiles * 1000.0).astype(np.int16)
+        # Which per mille each quantile is nearest to: how many middles between two lie below it.
+        middles = (np.arange(1000) + 0.5) / 1000
+        steps = np.searchsorted(beta_cdf(a, complexity.concentration - a, middles), levels).astype(np.int16)
     steps.setflags(write=False)
     return steps
 
