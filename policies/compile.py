@@ -1,7 +1,7 @@
 """`compiled`: Numba's njit with a cache that is never stale.
 
 Numba notices a change of the file that a function stands in, but not of a helper that was
-inlined from another file. The cache folder is therefore named by a hash of every source of
+inlined from another file. The cache folder is therefore ours, and named by a hash of every source of
 this project beside this package, of the versions and of the CPU: a changed helper means a
 new folder. With NUMBA_DISABLE_JIT=1 the functions stay plain Python.
 """
@@ -12,6 +12,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,6 +21,7 @@ import llvmlite
 import numba
 import numpy as np
 
+from policies.keeping import cache_in
 from policies.linking import EntryCompiler, HelperCompiler, compile_helper
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -58,18 +60,16 @@ def cache_folder() -> Path:
     return Path(base) / "forge1sim" / "compiled"
 
 
-def _use_own_cache() -> Path:
+def _own_folder() -> Path:
+    """The folder of these very sources, made if it can be; folders of sources long gone are removed."""
     base = cache_folder()
     folder = base / source_hash()[:24]
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         others = sorted((p for p in base.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
         for old in others[_KEPT_FOLDERS:]:
             shutil.rmtree(old, ignore_errors=True)
-    except OSError:
-        return folder
-    numba.config.CACHE_DIR = str(folder)
     return folder
 
 
@@ -78,12 +78,14 @@ if JIT_DISABLED:
     np.seterr(over="ignore")
     FOLDER = None
 else:
-    FOLDER = _use_own_cache()
+    FOLDER = _own_folder()
+    if os.access(FOLDER, os.W_OK):
+        numba.config.CACHE_DIR = str(FOLDER)        # for policies of users' own
 
 
 def is_kept() -> bool:
-    """Whether what is compiled now is there for other processes too."""
-    return FOLDER is not None and str(FOLDER) == numba.config.CACHE_DIR
+    """Whether what is compiled now will be there for other processes."""
+    return FOLDER is not None and os.access(FOLDER, os.W_OK)
 
 
 def is_warm(function: str) -> bool:
@@ -98,7 +100,8 @@ def compiled(function: Function) -> Function:
     """
     if JIT_DISABLED:
         return function
-    entry: Any = numba.njit(cache=True, pipeline_class=EntryCompiler, **_OPTIONS)(function)
+    entry: Any = numba.njit(pipeline_class=EntryCompiler, **_OPTIONS)(function)
+    entry._cache = cache_in(FOLDER, function)
     helper = _helper(function)
     entry.get_call_template, entry.get_overload = helper.get_call_template, helper.get_overload
     return cast(Function, entry)
