@@ -36,6 +36,12 @@ class _Code(CompileResultCacheImpl):
 class _Cache(FunctionCache):
     _impl_class = _Code
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Code that was kept, or None."""
+        with suppress(OSError):
+            return super().load_overload(sig, target_context)
+        return None
+
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code; what cannot be kept is compiled again."""
         with suppress(OSError):
