@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.metrics import columns as c
-from forge1sim.metrics.histogram import BINS, quantiles_us, sketch_edges_us
+from forge1sim.metrics.histogram import BINS, quantile_rows_us, sketch_edges_us
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.static import MONTH_US
 from policies.log import REASON_NAMES, REFUSAL_NAMES
@@ -36,8 +36,7 @@ def duration_columns(histograms: NDArray[np.int64]) -> Table:
     """`wait_p50_s` ... `latency_p99_s` from rows of two histograms side by side, shape (n, 2 * BINS)."""
     table: Table = {}
     for which, name in enumerate(("wait", "latency")):
-        rows = [quantiles_us(row[which * BINS : (which + 1) * BINS], QUANTILES) for row in histograms]
-        values = np.array(rows, np.float64).reshape(-1, len(QUANTILES)) / 1e6  # None becomes NaN
+        values = quantile_rows_us(histograms[:, which * BINS : (which + 1) * BINS], QUANTILES) / 1e6
         for column, quantile in enumerate(QUANTILES):
             table[f"{name}_p{quantile * 100:.0f}_s"] = values[:, column]
     return table
@@ -111,9 +110,7 @@ def tenant_table(metrics: Metrics) -> Table:
         for name in c.TENANT_COLUMNS
         if name not in (*c.ANSWER_COLUMNS, "prompt_pm")
     }
-    edges = sketch_edges_us()
-    waits = [quantiles_us(row[c.TENANT_WAIT :], QUANTILES, edges) for row in detail]
-    seconds = np.array(waits, np.float64).reshape(-1, len(QUANTILES)) / 1e6
+    seconds = quantile_rows_us(detail[:, c.TENANT_WAIT :], QUANTILES, sketch_edges_us()) / 1e6
     return {
         "tenant": names_of(static.tenant_names),
         "tier": names_of(static.tier_names)[static.tier_of_tenant],
@@ -128,9 +125,8 @@ def tenant_table(metrics: Metrics) -> Table:
 
 def tier_counts(metrics: Metrics) -> NDArray[np.int64]:
     """Tenant counts added up by tier, shape (tiers, TENANT_COLUMNS)."""
-    counts = np.zeros((len(metrics.static.tier_names), len(c.TENANT_COLUMNS)), np.int64)
-    np.add.at(counts, metrics.static.tier_of_tenant, metrics.state.tenant)
-    return counts
+    tiers = range(len(metrics.static.tier_names))
+    return np.array([metrics.state.tenant[metrics.static.tier_of_tenant == tier].sum(axis=0) for tier in tiers])
 
 
 def tier_table(metrics: Metrics) -> Table:
@@ -172,7 +168,8 @@ def _flow_table(counts: NDArray[np.int64], histograms: NDArray[np.int64]) -> Tab
 
 def _added(rows: NDArray[np.int64], owner: NDArray[np.int32], owners: int) -> NDArray[np.int64]:
     total = np.zeros((owners, *rows.shape[1:]), np.int64)
-    np.add.at(total, owner, rows)
+    for row, its in zip(rows, owner.tolist(), strict=True):
+        total[its] += row
     return total
 
 
