@@ -73,7 +73,7 @@ def quantile_rows_us(
 ) -> NDArray[np.float64]:
     """The same of many histograms at once: shape (n, bins) gives (n, ratios), NaN where nothing was counted."""
     lower = edges_us() if edges is None else edges
-    below = np.cumsum(counts, axis=1)
+    below = np.cumsum(counts, axis=1, dtype=np.int64)
     rows, last = np.arange(len(counts)), counts.shape[1] - 1
     total = below[:, -1]
     found = np.full((len(counts), len(ratios)), np.nan)
@@ -81,7 +81,7 @@ def quantile_rows_us(
         wanted = ratio * total
         # At least half a value, so that empty bins before the first value are passed.
         bins = np.minimum((below < np.maximum(wanted, 0.5)[:, np.newaxis]).sum(axis=1), last)
-        inside = np.maximum(counts[rows, bins], 1)
+        inside = np.maximum(counts[rows, bins].astype(np.int64), 1)
         share = np.clip((wanted - (below[rows, bins] - inside)) / inside, 0.0, 1.0)
         values = lower[bins] + share * (lower[bins + 1] - lower[bins])
         found[:, column] = np.where(bins == 0, 0.0, values)

@@ -80,10 +80,10 @@ def _all_tiers(metrics: Metrics) -> dict[str, Any]:
     """The same ratios and quantiles as a tier has, over all requests."""
     state = metrics.state
     total = dict(zip(c.TENANT_COLUMNS, state.tenant.sum(axis=0).tolist(), strict=True))
-    histogram = state.tier[:, c.TIER_WAIT :].sum(axis=0)
+    histograms = state.tier_histograms.sum(axis=0, dtype=np.int64)
     row: dict[str, Any] = {}
-    for name, begin in (("wait", 0), ("latency", c.TIER_LATENCY - c.TIER_WAIT)):
-        values = quantiles_us(histogram[begin : begin + c.TIER_LATENCY - c.TIER_WAIT], QUANTILES)
+    for name, histogram in (("wait", histograms[: c.LATENCY_BINS]), ("latency", histograms[c.LATENCY_BINS :])):
+        values = quantiles_us(histogram, QUANTILES)
         for quantile, value in zip(QUANTILES, values, strict=True):
             row[f"{name}_p{quantile * 100:.0f}_s"] = None if value is None else value / 1e6
         row[f"{name}_mean_s"] = total[f"{name}_us"] / total["served"] / 1e6 if total["served"] else None
@@ -158,7 +158,7 @@ def summarise(metrics: Metrics) -> dict[str, Any]:
     use = group_utilization(metrics)
     of_account = account_utilization(metrics, use)
     tiers = state.tier
-    ends = tiers[:, c.TIER_UNSERVED : c.TIER_WAIT].sum(axis=0).reshape(len(c.UNSERVED_KINDS), c.REASONS)
+    ends = tiers[:, c.TIER_UNSERVED :].sum(axis=0).reshape(len(c.UNSERVED_KINDS), c.REASONS)
     kinds = state.block[c.KIND : c.KIND + c.KINDS]
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
