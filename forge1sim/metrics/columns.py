@@ -35,7 +35,8 @@ FLOW_COLUMNS = (
 # a cell: the same during the present span, which ends with a minute or an interval. What happens to nearly every
 # request is counted here, and added to flows, intervals, limit groups and hours once a span.
 C_ATTEMPTS, C_RESERVED, C_SENT, C_IS_LISTED, C_COST, C_ON_TIME, C_SERVED = range(7)
-CELL_SIZE = C_SERVED + len(ANSWER_COLUMNS)
+CELL_COLUMNS = C_SERVED + len(ANSWER_COLUMNS)
+CELL_SIZE = 16
 
 # a tier during one interval; an integral is followed by the largest value
 (
@@ -61,7 +62,7 @@ DIMENSIONS = (
     "requests", "tokens", "input_tokens", "uncached_input_tokens", "output_tokens", "total_tokens", "in_flight",
 )  # fmt: skip
 
-# by model wanted
+# by model wanted; the first row is for none in particular
 W_ARRIVED, W_SERVED, W_REJECTED, W_EXPIRED, W_CANCELLED = range(5)
 WANTED_COLUMNS = ("arrived", "served", "rejected", "expired", "cancelled")
 
@@ -76,18 +77,18 @@ UNSERVED_KINDS = ("rejected", "expired", "cancelled")
 (
     AT_TENANT, AT_TIER, AT_DEPLOYMENT, AT_GROUP, AT_ACCOUNT, AT_WANTED, AT_FLOW, AT_HOUR_MODELS, AT_TIER_INTERVALS,
     AT_DEPLOYMENT_INTERVALS, AT_GROUP_INTERVALS, AT_CODE_INTERVALS, AT_ACCOUNT_ACTIVE, AT_MARKS,
-    AT_MODEL_OF_DEPLOYMENT, AT_GROUPS_OF_DEPLOYMENT, AT_WAIT_TARGET_US, AT_CELL, AT_TOUCHED, AT_TIER_HISTOGRAMS,
+    AT_MODEL_OF_DEPLOYMENT, AT_GROUPS_OF_DEPLOYMENT, AT_WAIT_TARGET_US, AT_CELL, AT_TOUCHED, AT_PENDING, AT_TIER_HISTOGRAMS,
     AT_DEPLOYMENT_HISTOGRAMS, AT_TENANT_DETAIL,
-) = range(22)  # fmt: skip
-N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS = range(22, 30)
-START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(30, 34)
+) = range(23)  # fmt: skip
+N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS = range(23, 31)
+START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(31, 35)
 
-# scalars that change; log rows by kind follow from KIND on
+# scalars that change (NOWHERE: for counts that are none); log rows by kind follow from KIND on
 (
-    NOW_US, INTERVAL, END_US, HOUR, MINUTE, MINUTE_END_US, SPAN_END_US, SETTLED_US, TOUCHED, TIERS_NOW, OPEN, OPEN_MAX,
+    NOW_US, INTERVAL, END_US, HOUR, MINUTE, MINUTE_END_US, SPAN_END_US, SETTLED_US, TOUCHED, PENDING, NOWHERE, TIERS_NOW, OPEN, OPEN_MAX,
     OPEN_ARRIVE_US, LATENCY_SUM_US, MARKS, FAULT,
-) = range(34, 50)  # fmt: skip
-KIND, KINDS = 50, 32
+) = range(35, 53)  # fmt: skip
+KIND, KINDS = 53, 32
 HEADER_SIZE = 88                # a whole number of lines of memory
 
 REASONS, REFUSAL_CLASSES = 32, 16
@@ -121,6 +122,9 @@ GROUP_SIZE = GROUP_MINUTE_NUMBER + 1
 # two histograms of a tier, and of a deployment: waits, then latencies
 LATENCY_BINS = BINS
 HISTOGRAMS_SIZE = 2 * BINS
+
+# places in histograms that were asked for and are added to a little later, when they have come from memory
+PENDING_SIZE = 3 * 16
 
 # a limit group during an interval: DIMENSIONS summed (in flight: microseconds), then the busiest minute of each
 PEAK = len(DIMENSIONS)

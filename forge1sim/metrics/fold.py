@@ -33,6 +33,7 @@ from forge1sim.metrics.columns import (
 # isort: on
 from forge1sim.metrics.helper import entry, helper
 from forge1sim.metrics.histogram import bin_of, sketch_bin_of
+from forge1sim.metrics.later import add_later
 from forge1sim.metrics.levels import fall, land, pay_account, place, rise, take_off
 from forge1sim.metrics.open_table import home_of, remove, slot_of
 from forge1sim.metrics.spans import cell_of, end_span
@@ -66,7 +67,7 @@ def _deployment_interval(b: Ints, deployment: int) -> int:
 
 @helper
 def _wanted(b: Ints, model: int) -> int:
-    return place(b, AT_WANTED, model if model >= 0 else b[N_MODELS], WANTED_SIZE)
+    return place(b, AT_WANTED, model + 1, WANTED_SIZE)
 
 
 @helper
@@ -182,19 +183,16 @@ def _end(b: Ints, one: Any, latency_us: int, now_us: int, since_us: int) -> None
 @helper
 def _complete(b: Ints, bins: Bins, one: Any, row: Any, tenant: int, since_us: int) -> None:
     tier, deployment = int(one["tier"]), int(row["deployment"])
-    cost, latency_us, wait_us = row["v2"], row["v3"], row["v4"] & _LOW_48
+    latency_us, wait_us = row["v3"], row["v4"] & _LOW_48
     target_us = b[place(b, AT_WAIT_TARGET_US, tier, 1)]
     on_time = 1 if wait_us <= target_us else 0
     model, wanted = b[place(b, AT_MODEL_OF_DEPLOYMENT, deployment, 1)], int(one["wanted"])
     other_model = 1 if wanted >= 0 and wanted != model else 0
     other_deployment = 1 if one["first"] != deployment else 0
     cell = cell_of(b, tier, deployment)
-    _add_answer(b, tenant + SERVED, row, other_model, other_deployment)
-    _add_answer(b, cell + C_SERVED, row, other_model, other_deployment)
-    b[tenant + COST] += cost
-    b[cell + C_COST] += cost
-    b[tenant + ON_TIME] += on_time
-    b[cell + C_ON_TIME] += on_time
+    _add(b, tenant + COST, cell + C_COST, row["v2"])
+    _add(b, tenant + ON_TIME, cell + C_ON_TIME, on_time)
+    _add_answer(b, tenant + SERVED, cell + C_SERVED, row, other_model, other_deployment)
     b[tenant + PROMPT_PM] += 1000 if on_time else 1000 * target_us // wait_us
     b[_wanted(b, wanted) + W_SERVED] += 1
     _fill_bins(b, bins, int(row["tenant"]), tier, deployment, wait_us, latency_us)
@@ -208,9 +206,8 @@ def _fill_bins(b: Ints, bins: Bins, tenant: int, tier: int, deployment: int, wai
     of_deployment = place(b, AT_DEPLOYMENT_HISTOGRAMS, deployment, HISTOGRAMS_SIZE)
     bins[of_tier + wait_bin] += 1
     bins[of_tier + latency_bin] += 1
-    bins[of_deployment + wait_bin] += 1
-    bins[of_deployment + latency_bin] += 1
-    bins[_detail(b, tenant) + TENANT_WAIT + sketch_bin_of(wait_us)] += 1
+    sketch = _detail(b, tenant) + TENANT_WAIT + sketch_bin_of(wait_us)
+    add_later(b, bins, of_deployment + wait_bin, of_deployment + latency_bin, sketch)
 
 
 @helper
@@ -219,18 +216,24 @@ def _detail(b: Ints, tenant: int) -> int:
 
 
 @helper
-def _add_answer(b: Ints, answers: int, row: Any, other_model: int, other_deployment: int) -> None:
+def _add(b: Ints, one: int, other: int, amount: int) -> None:
+    b[one] += amount
+    b[other] += amount
+
+
+@helper
+def _add_answer(b: Ints, one: int, other: int, row: Any, other_model: int, other_deployment: int) -> None:
     """Add to the columns of an answer, which a tenant and a cell have in the same order (`columns.ANSWER`)."""
-    v0, output, v4, latency_us = row["v0"], row["v1"], row["v4"], row["v3"]
-    b[answers] += 1
-    b[answers + ANSWER_OTHER_MODEL] += other_model
-    b[answers + ANSWER_OTHER_DEPLOYMENT] += other_deployment
-    b[answers + ANSWER_INPUT] += v0 & _LOW_32
-    b[answers + ANSWER_CACHED] += v0 >> 32
-    b[answers + ANSWER_OUTPUT] += output
-    b[answers + ANSWER_WAIT_US] += v4 & _LOW_48
-    b[answers + ANSWER_LATENCY_US] += latency_us
-    b[answers + ANSWER_QUALITY_PM] += v4 >> 48
+    v0, v4 = row["v0"], row["v4"]
+    _add(b, one, other, 1)
+    _add(b, one + ANSWER_OTHER_MODEL, other + ANSWER_OTHER_MODEL, other_model)
+    _add(b, one + ANSWER_OTHER_DEPLOYMENT, other + ANSWER_OTHER_DEPLOYMENT, other_deployment)
+    _add(b, one + ANSWER_INPUT, other + ANSWER_INPUT, v0 & _LOW_32)
+    _add(b, one + ANSWER_CACHED, other + ANSWER_CACHED, v0 >> 32)
+    _add(b, one + ANSWER_OUTPUT, other + ANSWER_OUTPUT, row["v1"])
+    _add(b, one + ANSWER_WAIT_US, other + ANSWER_WAIT_US, v4 & _LOW_48)
+    _add(b, one + ANSWER_LATENCY_US, other + ANSWER_LATENCY_US, row["v3"])
+    _add(b, one + ANSWER_QUALITY_PM, other + ANSWER_QUALITY_PM, v4 >> 48)
 
 
 @helper
@@ -267,16 +270,18 @@ def _platform(b: Ints, row: Any) -> None:
 
 
 @helper
-def _in_range(b: Ints, row: Any) -> bool:
-    """Whether every row number in a request's row exists; compiled code would write elsewhere otherwise."""
-    kind, deployment = row["kind"], row["deployment"]
+def _in_range(b: Ints, row: Any, kind: int) -> bool:
+    """Whether all rows that a request's row names exist; compiled code would write elsewhere otherwise."""
+    deployment = row["deployment"]
     if not 0 <= row["tenant"] < b[N_TENANTS] or not -1 <= deployment < b[N_DEPLOYMENTS]:
         return False
     if kind == ARRIVE:
         return bool(-1 <= row["limit"] < b[N_MODELS])
-    if kind in (DISPATCH, COMPLETE, REFUSED) and deployment < 0:
-        return False
-    return bool(row["code"] < (REFUSAL_CLASSES if kind == REFUSED else REASONS))
+    if kind in (DISPATCH, COMPLETE):
+        return bool(deployment >= 0)
+    if kind == REFUSED:
+        return bool(deployment >= 0 and row["code"] < REFUSAL_CLASSES)
+    return bool(row["code"] < REASONS)
 
 
 @helper
@@ -312,18 +317,20 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, bins: Bins, table: ND
         if now_us >= b[SPAN_END_US]:
             end_span(b, now_us)
         if ARRIVE <= kind <= CANCEL:
-            if not _in_range(b, row):
+            if not _in_range(b, row, kind):
                 b[FAULT] = OUT_OF_RANGE
                 return number
             slot = slot_of(table, row["request"])
             one = table[slot]
-            known = one["request"] != -1
-            if known == (kind == ARRIVE):
-                b[FAULT] = TWO_ARRIVES if known else NO_ARRIVE
-                return number
             tenant, since_us = place(b, AT_TENANT, int(row["tenant"]), TENANT_SIZE), now_us - b[SETTLED_US]
             if kind == ARRIVE:
+                if one["request"] != -1:
+                    b[FAULT] = TWO_ARRIVES
+                    return number
                 _arrive(b, one, row, tenant, since_us)
+            elif one["request"] == -1:
+                b[FAULT] = NO_ARRIVE
+                return number
             elif kind == DISPATCH:
                 _dispatch(b, one, row, tenant, since_us)
             elif kind == COMPLETE:

@@ -70,4 +70,4 @@ class Metrics:
         until_us = self.now_us if now_us is None else now_us
         if until_us < self.now_us:
             raise RunError(f"cannot close at {until_us} us: rows up to {self.now_us} us are already folded")
-        flush(self.state.block, until_us)
+        flush(self.state.block, self.state.bins, until_us)

@@ -9,7 +9,7 @@ intervals of tiers, deployments and limit groups.
 from forge1sim.metrics.columns import (
     ANSWER_CACHED, ANSWER_INPUT, ANSWER_OUTPUT, ANSWER_QUALITY_PM, AT_CELL, AT_DEPLOYMENT_INTERVALS, AT_FLOW, AT_GROUP,
     AT_GROUP_INTERVALS, AT_GROUPS_OF_DEPLOYMENT, AT_HOUR_MODELS, AT_MODEL_OF_DEPLOYMENT, AT_TIER_INTERVALS,
-    AT_TOUCHED, C_ATTEMPTS, C_COST, C_IS_LISTED, C_ON_TIME, C_RESERVED, C_SENT, C_SERVED, CELL_SIZE, D_ATTEMPTS,
+    AT_TOUCHED, C_ATTEMPTS, C_COST, C_IS_LISTED, C_ON_TIME, C_RESERVED, C_SENT, C_SERVED, CELL_COLUMNS, CELL_SIZE, D_ATTEMPTS,
     D_COST, D_RESERVED, D_SERVED, D_USED, DEPLOYMENT_INTERVAL_SIZE, END_US, F_ATTEMPTS, F_COST, F_RESERVED, F_SERVED,
     FLOW_SIZE, GROUP_INTERVAL_SIZE, GROUP_MINUTE, GROUP_MINUTE_NUMBER, GROUP_SIZE, H_COST, H_QUALITY_PM, H_SERVED,
     HOUR, HOUR_SIZE, HOUR_US, INTERVAL, LENGTH_US, MINUTE, MINUTE_END_US, N_ACCOUNTS, N_DEPLOYMENTS, N_GROUPS, N_HOURS,
@@ -19,8 +19,9 @@ from forge1sim.metrics.columns import (
 
 # isort: on
 from forge1sim.metrics.helper import entry, helper, seldom
+from forge1sim.metrics.later import add_all
 from forge1sim.metrics.levels import pay_account, place, settle_levels
-from forge1sim.metrics.state import Ints
+from forge1sim.metrics.state import Bins, Ints
 from forge1sim.metrics.static import MINUTE_US
 
 _NEVER_US = 2**62
@@ -87,7 +88,7 @@ def _settle_answers(b: Ints, cell: int, flow: int, tier: int, deployment: int) -
     answers, cost = cell + C_SERVED, b[cell + C_COST]
     served, quality_pm = b[answers], b[answers + ANSWER_QUALITY_PM]
     input_tokens, cached, output = b[answers + ANSWER_INPUT], b[answers + ANSWER_CACHED], b[answers + ANSWER_OUTPUT]
-    for column in range(CELL_SIZE - C_SERVED):
+    for column in range(CELL_COLUMNS - C_SERVED):
         b[flow + F_SERVED + column] += b[answers + column]
     b[flow + F_COST] += cost
     of_tier = place(b, TIERS_NOW, tier, TIER_INTERVAL_SIZE)
@@ -116,7 +117,7 @@ def _settle_cells(b: Ints) -> None:
             _settle_attempts(b, cell, flow, tier, deployment)
         if b[cell + C_SERVED] > 0:
             _settle_answers(b, cell, flow, tier, deployment)
-        for column in range(CELL_SIZE):
+        for column in range(CELL_COLUMNS):
             b[cell + column] = 0
         b[at] = 0
     b[TOUCHED] = 0
@@ -145,8 +146,9 @@ def end_span(b: Ints, now_us: int) -> None:
 
 
 @entry
-def flush(b: Ints, now_us: int) -> None:
+def flush(b: Ints, bins: Bins, now_us: int) -> None:
     """Bring all up to `now_us`. May be called at any time; folding can go on afterwards."""
+    add_all(b, bins)
     end_span(b, now_us)
     settle_levels(b, now_us)
     b[NOW_US] = now_us

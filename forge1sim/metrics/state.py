@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Bins = NDArray[np.uint32]
 _LINE_WORDS = 8
 _BINS = ("tier_histograms", "deployment_histograms", "tenant_detail")
-_WITHIN = ("cell", "touched")
+_WITHIN = ("cell", "touched", "pending")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class State:
     deployment_histograms: Bins  # (deployments, HISTOGRAMS_SIZE)
     group: Ints  # (groups, GROUP_SIZE)
     account: Ints  # (accounts, ACCOUNT_SIZE)
-    wanted: Ints  # (models + 1, WANTED_SIZE); last: auto
+    wanted: Ints  # (models + 1, WANTED_SIZE); first: auto
     flow: Ints  # (tiers, deployments, FLOW_SIZE)
     hour_models: Ints  # (hours + 1, tiers, models, HOUR_SIZE)
     tier_intervals: Ints  # (intervals + 1, tiers, TIER_INTERVAL_SIZE)
@@ -75,6 +75,7 @@ def _shapes(static: MetricsStatic) -> dict[str, tuple[int, ...]]:
         "wait_target_us": (tiers,),
         "cell": (tiers * deployments, c.CELL_SIZE),
         "touched": (tiers * deployments,),
+        "pending": (c.PENDING_SIZE,),
         "tier_histograms": (tiers, c.HISTOGRAMS_SIZE),
         "deployment_histograms": (deployments, c.HISTOGRAMS_SIZE),
         "tenant_detail": (tenants, c.TENANT_DETAIL_SIZE),
@@ -99,6 +100,7 @@ def new_state(static: MetricsStatic) -> State:
     groups = static.groups_of_deployment
     views.pop("groups_of_deployment")[:] = np.where(groups < 0, len(static.account_of_group), groups)  # none: the row past the last
     views.pop("wait_target_us")[:] = static.wait_target_us()
+    views["pending"][:] = 2 * c.NOWHERE
     views["group"][:, c.GROUP_MINUTE_NUMBER] = -1
     views["account"][:, c.STATE] = static.account_state
     views["account"][:, c.STATE_SINCE_US] = static.start_us

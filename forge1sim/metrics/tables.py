@@ -214,5 +214,5 @@ def model_table(metrics: Metrics) -> Table:
     return {
         "model": names_of(static.model_names),
         **_flow_table(counts, _added(state.deployment_histograms, owner, count)),
-        **{f"wanted_{name}": state.wanted[:-1, column].copy() for column, name in enumerate(c.WANTED_COLUMNS)},
+        **{f"wanted_{name}": state.wanted[1:, column].copy() for column, name in enumerate(c.WANTED_COLUMNS)},
     }
