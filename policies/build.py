@@ -16,6 +16,7 @@ from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano
 from policies.limits import BUCKET_UNIT
 from policies.log import ACTIVE, ORDERABLE, STANDBY
 from policies.routing import MEMORY_WORDS, MODEL_CHOICE_CODES, ROUTING_CODES, USER
+from policies.rows import Row, Rows
 from policies.schema import Model, TenantGroup, Tier
 from policies.state import (
     HEADER_WORDS,
@@ -100,8 +101,8 @@ def build_state(layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, 
     tiers = len(bundle.tiers)
     accesses, tenant_access = _accesses(layout, bundle)
     chains = [_chain(layout, model) for model in range(len(layout.models))]
-    tenant_limits = _tenant_limits(layout, bundle)
-    limit_count = len(layout.limits) + len(tenant_limits)
+    group_limits = [_limits_of_each(group, bundle) for group in layout.tenant_groups]
+    limit_count = len(layout.limits) + sum(group.count * len(own) for group, own in zip(layout.tenant_groups, group_limits, strict=True))
     log_sizes = [_log_size(limit) for limit in layout.limits]
     width = max(1, len(layout.deployments))
     segments = min(MOST_SEGMENTS, max(64, 8 * len(accesses) * (len(layout.models) + 1)))
@@ -117,13 +118,13 @@ def build_state(layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, 
     block, _ = allocate(list(zip(SECTION_TYPES, rows, strict=True)), HEADER_WORDS)
     state = open_state(block)
     _fill_settings(state, bundle, start_us, seed, user_routing)
-    _fill_limits(state, layout, tenant_limits, log_sizes, start_us)
+    _fill_limits(state, layout, log_sizes, start_us)
     _fill_shares(state, layout, bundle, start_us)
     _fill_accounts(state, layout, bundle)
     _fill_models(state, layout, chains)
     _fill_deployments(state, layout)
     _fill_tiers(state, bundle)
-    _fill_tenants(state, layout, bundle, tenant_access, tenant_limits)
+    _fill_tenants(state, layout, bundle, tenant_access, group_limits, start_us)
     _fill_access(state, layout, bundle, accesses)
     _fill_doors(state)
     _fill_slots(state)
@@ -178,7 +179,8 @@ def _window_start_us(limit: LimitRow, start_us: int) -> int:
     return start_us - (start_us - limit.offset_us) % limit.window_us
 
 
-def _fill_limiter(row: np.void, limit: LimitRow, start_us: int, capacity_units: int, rate: int) -> None:
+def _fill_limiter(row: Row | Rows, limit: LimitRow, start_us: int, capacity_units: int, rate: int) -> None:
+    """One limiter, or many that are alike."""
     in_bucket = limit.window in ("token_bucket", "paced")
     row["level"] = row["capacity"] = row["capacity_configured"] = capacity_units
     row["rate"] = row["rate_configured"] = rate if in_bucket else 0
@@ -191,7 +193,7 @@ def _fill_limiter(row: np.void, limit: LimitRow, start_us: int, capacity_units: 
     row["dimension"] = DIMENSIONS.index(limit.dimension)
 
 
-def _fill_limits(state: State, layout: Layout, tenant_limits: list[tuple[int, LimitRow]], log_sizes: list[int], start_us: int) -> None:
+def _fill_limits(state: State, layout: Layout, log_sizes: list[int], start_us: int) -> None:
     log_start = 0
     for number, limit in enumerate(layout.limits):
         row = state.limits[number]
@@ -200,8 +202,6 @@ def _fill_limits(state: State, layout: Layout, tenant_limits: list[tuple[int, Li
         exact = log_sizes[number] == limit.amount and limit.charge == "requests"
         row["grid_us"] = 0 if exact else max(1, limit.window_us // GRID_CELLS)
         log_start += log_sizes[number]
-    for number, (_, limit) in enumerate(tenant_limits):
-        _fill_limiter(state.limits[len(layout.limits) + number], limit, start_us, _limit_capacity(limit), limit.amount)
 
 
 def _fill_shares(state: State, layout: Layout, bundle: PolicyBundle, start_us: int) -> None:
@@ -389,43 +389,43 @@ def _fill_doors(state: State) -> None:
             place += len(listed)
 
 
-def _tenant_limits(layout: Layout, bundle: PolicyBundle) -> list[tuple[int, LimitRow]]:
-    """(tenant group, limit) of every tenant's own limits, tenant by tenant."""
-    rows: list[tuple[int, LimitRow]] = []
-    for tenant, group_row in enumerate(layout.tenant_group):
-        group = layout.tenant_groups[group_row]
-        multiplier = bundle.tiers[tier_of(group, bundle.tiers)].rate_limit_multiplier
-        for dimension, base in (("rpm", group.requests_per_min), ("tpm", group.tokens_per_min)):
-            if base is not None:
-                amount = min(max(1, round(base * multiplier)), 10**9)
-                rule = "requests" if dimension == "rpm" else "max_tokens"
-                row = LimitRow(
-                    name=f"tenants.{layout.tenant_names[tenant]}.{dimension}", account=-1, bucket=-1,
-                    dimension=dimension, window="token_bucket", charge=rule, amount=amount, depth=amount,
-                    window_us=0, offset_us=0, growth_pm=0, known=True,
-                )  # fmt: skip
-                rows.append((tenant, row))
+def _limits_of_each(group: TenantGroup, bundle: PolicyBundle) -> list[LimitRow]:
+    """The limits that every tenant of a group has for itself."""
+    rows: list[LimitRow] = []
+    multiplier = bundle.tiers[tier_of(group, bundle.tiers)].rate_limit_multiplier
+    for dimension, base in (("rpm", group.requests_per_min), ("tpm", group.tokens_per_min)):
+        if base is not None:
+            amount = min(max(1, round(base * multiplier)), 10**9)
+            rule = "requests" if dimension == "rpm" else "max_tokens"
+            row = LimitRow(
+                name=f"tenants.{group.name}.{dimension}", account=-1, bucket=-1,
+                dimension=dimension, window="token_bucket", charge=rule, amount=amount, depth=amount,
+                window_us=0, offset_us=0, growth_pm=0, known=True,
+            )  # fmt: skip
+            rows.append(row)
     return rows
 
 
 def _fill_tenants(
-    state: State, layout: Layout, bundle: PolicyBundle, access: list[int], tenant_limits: list[tuple[int, LimitRow]]
+    state: State, layout: Layout, bundle: PolicyBundle, access: list[int], group_limits: list[list[LimitRow]], start_us: int
 ) -> None:
-    lo = len(layout.limits)
-    owners = [tenant for tenant, _ in tenant_limits]
-    counts = np.bincount(np.asarray(owners, dtype=np.int64), minlength=len(layout.tenant_names)) if owners else None
-    for tenant, group_row in enumerate(layout.tenant_group):
-        group, row = layout.tenant_groups[group_row], state.tenants[tenant]
+    """Tenants and their own limits, tenant by tenant; those of one group are alike."""
+    first, lo = 0, len(layout.limits)
+    for group, group_access, own in zip(layout.tenant_groups, access, group_limits, strict=True):
+        rows = state.tenants[first : first + group.count]
         tier = tier_of(group, bundle.tiers)
         floor = bundle.tiers[tier].quality_floor if group.quality_floor is None else group.quality_floor
-        row["tier"], row["access"] = tier, access[group_row]
-        row["budget_nano_usd"] = -1 if group.budget_usd_per_month is None else nano_usd(group.budget_usd_per_month)
-        row["request_budget_nano_usd"] = nano_usd(group.request_budget_usd or 0.0)
-        row["weight_milli"] = max(1, round(group.weight * 1000))
-        row["quality_floor_pm"] = round(floor * 1000)
-        own = 0 if counts is None else int(counts[tenant])
-        row["limit_lo"], row["limit_hi"] = lo, lo + own
-        lo += own
+        rows["tier"], rows["access"] = tier, group_access
+        rows["budget_nano_usd"] = -1 if group.budget_usd_per_month is None else nano_usd(group.budget_usd_per_month)
+        rows["request_budget_nano_usd"] = nano_usd(group.request_budget_usd or 0.0)
+        rows["weight_milli"] = max(1, round(group.weight * 1000))
+        rows["quality_floor_pm"] = round(floor * 1000)
+        rows["limit_lo"] = lo + len(own) * np.arange(group.count)
+        rows["limit_hi"] = rows["limit_lo"] + len(own)
+        end = lo + len(own) * group.count
+        for number, limit in enumerate(own):
+            _fill_limiter(state.limits[lo + number : end : len(own)], limit, start_us, _limit_capacity(limit), limit.amount)
+        first, lo = first + group.count, end
 
 
 def _fill_slots(state: State) -> None:

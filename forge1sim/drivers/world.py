@@ -223,7 +223,8 @@ def is_log_full(state: State) -> bool:
 
 def load_sheet(world: World, requests: Rows) -> None:
     """Put the next requests on the sheet. The one before must be used up."""
-    world.sheet[: len(requests)] = requests
+    # As bytes: NumPy would copy field by field.
+    world.sheet[: len(requests)].view(np.uint8)[:] = requests.view(np.uint8)
     world.desk[0]["sheet_count"] = len(requests)
     world.desk[0]["sheet_next"] = 0
     world.desk[0]["arrival_us"] = requests[0]["arrive_us"]

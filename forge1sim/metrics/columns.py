@@ -32,6 +32,12 @@ FLOW_COLUMNS = (
     "attempts", "retries", "reserved_tokens", "refusals", "rate_limited", "cost_nano_usd", *ANSWER_COLUMNS,
 )  # fmt: skip
 
+# a cell: the same during the present span, which ends with a minute or an interval. What happens to nearly every
+# request is counted here, and added to flows, intervals, limit groups and hours once a span.
+C_ATTEMPTS, C_RESERVED, C_SENT, C_IS_LISTED, C_COST, C_ON_TIME, C_SERVED = range(7)
+CELL_COLUMNS = C_SERVED + len(ANSWER_COLUMNS)
+CELL_SIZE = 16
+
 # a tier during one interval; an integral is followed by the largest value
 (
     T_ARRIVED, T_SERVED, T_REJECTED, T_EXPIRED, T_CANCELLED, T_ON_TIME, T_ATTEMPTS, T_RATE_LIMITED, T_COST,
@@ -56,7 +62,7 @@ DIMENSIONS = (
     "requests", "tokens", "input_tokens", "uncached_input_tokens", "output_tokens", "total_tokens", "in_flight",
 )  # fmt: skip
 
-# by model wanted
+# by model wanted; the first row is for none in particular
 W_ARRIVED, W_SERVED, W_REJECTED, W_EXPIRED, W_CANCELLED = range(5)
 WANTED_COLUMNS = ("arrived", "served", "rejected", "expired", "cancelled")
 
@@ -70,47 +76,55 @@ UNSERVED_KINDS = ("rejected", "expired", "cancelled")
 # where each part begins in the block, and the sizes that locate a row in it
 (
     AT_TENANT, AT_TIER, AT_DEPLOYMENT, AT_GROUP, AT_ACCOUNT, AT_WANTED, AT_FLOW, AT_HOUR_MODELS, AT_TIER_INTERVALS,
-    AT_DEPLOYMENT_INTERVALS, AT_GROUP_INTERVALS, AT_CODE_INTERVALS, AT_ACCOUNT_ACTIVE, AT_MARKS, AT_TIER_OF_TENANT,
-    AT_MODEL_OF_DEPLOYMENT, AT_GROUPS_OF_DEPLOYMENT, AT_WAIT_TARGET_US, AT_TENANT_DETAIL,
-) = range(19)  # fmt: skip
-N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS = range(19, 27)
-START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(27, 31)
+    AT_DEPLOYMENT_INTERVALS, AT_GROUP_INTERVALS, AT_CODE_INTERVALS, AT_ACCOUNT_ACTIVE, AT_MARKS,
+    AT_MODEL_OF_DEPLOYMENT, AT_GROUPS_OF_DEPLOYMENT, AT_WAIT_TARGET_US, AT_CELL, AT_TOUCHED, AT_PENDING, AT_TIER_HISTOGRAMS,
+    AT_DEPLOYMENT_HISTOGRAMS, AT_TENANT_DETAIL,
+) = range(23)  # fmt: skip
+N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS = range(23, 31)
+START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(31, 35)
 
-# scalars that change; log rows by kind follow from KIND on
+# scalars that change (NOWHERE: for counts that are none); log rows by kind follow from KIND on
 (
-    NOW_US, INTERVAL, BEGIN_US, END_US, HOUR, MINUTE, MINUTE_END_US, OPEN, OPEN_MAX, OPEN_ARRIVE_US, LATENCY_SUM_US,
-    MARKS, FAULT,
-) = range(32, 45)  # fmt: skip
-KIND, KINDS = 48, 32
-HEADER_SIZE = KIND + KINDS
+    NOW_US, INTERVAL, END_US, HOUR, MINUTE, MINUTE_END_US, SPAN_END_US, SETTLED_US, TOUCHED, PENDING, NOWHERE, TIERS_NOW, OPEN, OPEN_MAX,
+    OPEN_ARRIVE_US, LATENCY_SUM_US, MARKS, FAULT,
+) = range(35, 53)  # fmt: skip
+KIND, KINDS = 53, 32
+HEADER_SIZE = 88                # a whole number of lines of memory
 
 REASONS, REFUSAL_CLASSES = 32, 16
 
-# a tenant in detail, apart from its columns so that those stay close together: rejections by reason, sketch of waits
-TENANT_SIZE = len(TENANT_COLUMNS)
+# A tenant's columns and its tier: three lines of memory. In detail, apart from them: rejections by reason, sketch of waits.
+TENANT_TIER = len(TENANT_COLUMNS)
+TENANT_SIZE = 24
 TENANT_WAIT = REASONS
 TENANT_DETAIL_SIZE = TENANT_WAIT + SKETCH_BINS
 
-# levels are pairs: how many now, and since when (in microseconds)
-SINCE = 1
+# levels are three numbers: how many now, the most since levels were settled, and what to add to now x the time since then
+# for the integral
+MOST, AREA_US = 1, 2
+LEVEL_SIZE = 3
 
-# a tier: levels, refusals by class, three times ends by reason, two histograms
-WAITING_NOW, IN_SYSTEM_NOW = 0, 2
-TIER_REFUSAL = 4
+# a tier: levels, refusals by class, three times ends by reason
+WAITING_NOW, IN_SYSTEM_NOW = 0, LEVEL_SIZE
+TIER_REFUSAL = 2 * LEVEL_SIZE
 TIER_UNSERVED = TIER_REFUSAL + REFUSAL_CLASSES
-TIER_WAIT = TIER_UNSERVED + len(UNSERVED_KINDS) * REASONS
-TIER_LATENCY = TIER_WAIT + BINS
-TIER_SIZE = TIER_LATENCY + BINS
+TIER_SIZE = TIER_UNSERVED + len(UNSERVED_KINDS) * REASONS
 
-# a deployment: level, refusals by class, two histograms; a limit group: level, the minute's sums and number
+# a deployment: level, refusals by class; a limit group: level (its integral is that of its deployments), the minute's
+# sums and number
 FLIGHT_NOW = 0
-DEPLOYMENT_REFUSAL = 2
-DEPLOYMENT_WAIT = DEPLOYMENT_REFUSAL + REFUSAL_CLASSES
-DEPLOYMENT_LATENCY = DEPLOYMENT_WAIT + BINS
-DEPLOYMENT_SIZE = DEPLOYMENT_LATENCY + BINS
+DEPLOYMENT_REFUSAL = LEVEL_SIZE
+DEPLOYMENT_SIZE = DEPLOYMENT_REFUSAL + REFUSAL_CLASSES
 GROUP_MINUTE = 2
 GROUP_MINUTE_NUMBER = GROUP_MINUTE + IN_FLIGHT
 GROUP_SIZE = GROUP_MINUTE_NUMBER + 1
+
+# two histograms of a tier, and of a deployment: waits, then latencies
+LATENCY_BINS = BINS
+HISTOGRAMS_SIZE = 2 * BINS
+
+# places in histograms that were asked for and are added to a little later, when they have come from memory
+PENDING_SIZE = 3 * 16
 
 # a limit group during an interval: DIMENSIONS summed (in flight: microseconds), then the busiest minute of each
 PEAK = len(DIMENSIONS)

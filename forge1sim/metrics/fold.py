@@ -1,12 +1,12 @@
 """One pass over log rows. Compiled; plain Python with NUMBA_DISABLE_JIT=1.
 
 Every row is met once, in order. What must be remembered of a request between its rows stands in
-a small hash table that holds only the requests now in the system. Levels (in flight, waiting,
-in the system) are integrated when they change, in whole microseconds and cut at the ends of
-intervals; so the result does not depend on how the log was cut into chunks.
+a small hash table that holds only the requests now in the system. What can be told from other
+numbers at the end of a span (`spans`) or interval (`levels`) is left out of the row's work. All is in whole
+numbers; so the result does not depend on how the log was cut into chunks.
 
 `b` is the block of all numbers (`state`): `b[AT_TENANT]` says where a part begins, other names in
-capitals are columns inside a part (`columns`).
+capitals are columns inside a part (`columns`). `bins` is the same block as counts of 32 bits.
 """
 
 from typing import Any
@@ -18,27 +18,26 @@ from numpy.typing import NDArray
 from forge1sim.metrics.columns import (
     ACCOUNT_SIZE, ANSWER_CACHED, ANSWER_INPUT, ANSWER_LATENCY_US, ANSWER_OTHER_DEPLOYMENT, ANSWER_OTHER_MODEL,
     ANSWER_OUTPUT, ANSWER_QUALITY_PM, ANSWER_WAIT_US, ARRIVED, AT_ACCOUNT, AT_CODE_INTERVALS, AT_DEPLOYMENT,
-    AT_DEPLOYMENT_INTERVALS, AT_FLOW, AT_GROUP, AT_GROUP_INTERVALS, AT_GROUPS_OF_DEPLOYMENT, AT_HOUR_MODELS,
-    AT_MARKS, AT_MODEL_OF_DEPLOYMENT, AT_TENANT, AT_TENANT_DETAIL, AT_TIER, AT_TIER_INTERVALS, AT_TIER_OF_TENANT,
-    AT_WAIT_TARGET_US, AT_WANTED, ATTEMPTS, CODE_REFUSAL, CODES, COST, D_ATTEMPTS, D_COST, D_RATE_LIMITED,
-    D_RESERVED, D_SERVED, D_USED, DEPLOYMENT_INTERVAL_SIZE, DEPLOYMENT_LATENCY, DEPLOYMENT_REFUSAL, DEPLOYMENT_SIZE,
-    DEPLOYMENT_WAIT, F_ATTEMPTS, F_COST, F_RATE_LIMITED, F_REFUSALS, F_RESERVED, F_RETRIES, F_SERVED, FAULT,
-    FLOW_SIZE, GROUP_INTERVAL_SIZE, GROUP_MINUTE, GROUP_MINUTE_NUMBER, GROUP_SIZE, H_COST, H_QUALITY_PM, H_SERVED,
-    HOUR, HOUR_SIZE, INTERVAL, IS_QUEUED, KIND, KINDS, LATENCY_SUM_US, MARK_SIZE, MARKS, MINUTE, MOST_MARKS,
-    N_ACCOUNTS, N_DEPLOYMENTS, N_GROUPS, N_MODELS, N_TENANTS, N_TIERS, NOW_US, ON_TIME, OPEN, OPEN_ARRIVE_US,
-    OPEN_MAX, PEAK, PROMPT_PM, QUEUED, RATE_LIMITED, REASONS, REFUSAL_CLASSES, REFUSALS, REJECTED, REQUESTS,
-    RETRIES, SERVED, START_US, STATE, T_ARRIVED, T_ATTEMPTS, T_COST, T_ON_TIME, T_RATE_LIMITED, T_REJECTED,
-    T_SERVED, TENANT_DETAIL_SIZE, TENANT_SIZE, TENANT_WAIT, TIER_INTERVAL_SIZE, TIER_LATENCY, TIER_REFUSAL,
-    TIER_SIZE, TIER_UNSERVED, TIER_WAIT, UNCACHED, W_ARRIVED, W_REJECTED, W_SERVED, WANTED_SIZE,
-    WAS_QUEUED,
+    AT_DEPLOYMENT_HISTOGRAMS, AT_DEPLOYMENT_INTERVALS, AT_FLOW, AT_MARKS, AT_MODEL_OF_DEPLOYMENT, AT_TENANT,
+    AT_TENANT_DETAIL, AT_TIER, AT_TIER_HISTOGRAMS, AT_WAIT_TARGET_US, AT_WANTED, ATTEMPTS, C_ATTEMPTS, C_COST,
+    C_ON_TIME, C_RESERVED, C_SENT, C_SERVED, CODE_REFUSAL, CODES, COST, D_COST, D_RATE_LIMITED,
+    DEPLOYMENT_INTERVAL_SIZE, DEPLOYMENT_REFUSAL, DEPLOYMENT_SIZE, F_COST, F_RATE_LIMITED, F_REFUSALS, F_RETRIES, FAULT,
+    FLOW_SIZE, HISTOGRAMS_SIZE, IN_SYSTEM_NOW, INTERVAL, KIND, KINDS, LATENCY_BINS, LATENCY_SUM_US, MARK_SIZE,
+    MARKS, MOST_MARKS, N_ACCOUNTS, N_DEPLOYMENTS, N_MODELS, N_TENANTS, NOW_US, ON_TIME, OPEN, OPEN_ARRIVE_US,
+    OPEN_MAX, PROMPT_PM, QUEUED, RATE_LIMITED, REASONS, REFUSAL_CLASSES, REFUSALS, REJECTED, RETRIES, SERVED,
+    SETTLED_US, SPAN_END_US, START_US, STATE, T_ARRIVED, T_COST, T_RATE_LIMITED, T_REJECTED, TENANT_DETAIL_SIZE,
+    TENANT_SIZE, TENANT_TIER, TENANT_WAIT, TIER_INTERVAL_SIZE, TIER_REFUSAL, TIER_SIZE, TIER_UNSERVED, TIERS_NOW,
+    W_ARRIVED, W_REJECTED, W_SERVED, WAITING_NOW, WANTED_SIZE, WAS_QUEUED, IS_QUEUED,
 )  # fmt: skip
 
 # isort: on
 from forge1sim.metrics.helper import entry, helper
 from forge1sim.metrics.histogram import bin_of, sketch_bin_of
-from forge1sim.metrics.levels import advance, change_flight, change_system, change_waiting, pay_account, place
+from forge1sim.metrics.later import add_later
+from forge1sim.metrics.levels import fall, land, pay_account, place, rise, take_off
 from forge1sim.metrics.open_table import home_of, remove, slot_of
-from forge1sim.metrics.state import Ints
+from forge1sim.metrics.spans import cell_of, end_span
+from forge1sim.metrics.state import Bins, Ints
 from forge1sim.prefetch import prefetch
 
 # isort: off
@@ -57,23 +56,8 @@ FINE, TIME_BACK, NO_ARRIVE, TWO_ARRIVES, OUT_OF_RANGE = range(5)
 
 
 @helper
-def _tenant(b: Ints, row: Any) -> int:
-    return place(b, AT_TENANT, int(row["tenant"]), TENANT_SIZE)
-
-
-@helper
-def _detail(b: Ints, row: Any) -> int:
-    return place(b, AT_TENANT_DETAIL, int(row["tenant"]), TENANT_DETAIL_SIZE)
-
-
-@helper
-def _flow(b: Ints, tier: int, deployment: int) -> int:
-    return place(b, AT_FLOW, tier * b[N_DEPLOYMENTS] + deployment, FLOW_SIZE)
-
-
-@helper
 def _tier_interval(b: Ints, tier: int) -> int:
-    return place(b, AT_TIER_INTERVALS, b[INTERVAL] * b[N_TIERS] + tier, TIER_INTERVAL_SIZE)
+    return place(b, TIERS_NOW, tier, TIER_INTERVAL_SIZE)
 
 
 @helper
@@ -82,101 +66,70 @@ def _deployment_interval(b: Ints, deployment: int) -> int:
 
 
 @helper
-def _wanted(b: Ints, one: Any) -> int:
-    model = int(one["wanted"])
-    return place(b, AT_WANTED, model if model >= 0 else b[N_MODELS], WANTED_SIZE)
+def _wanted(b: Ints, model: int) -> int:
+    return place(b, AT_WANTED, model + 1, WANTED_SIZE)
 
 
 @helper
-def _leave_queue(b: Ints, one: Any, tier: int, now_us: int) -> None:
+def _leave_queue(b: Ints, one: Any, since_us: int) -> None:
     if one["flags"] & IS_QUEUED:
-        one["flags"] &= ~IS_QUEUED
-        change_waiting(b, tier, -1, now_us)
+        one["flags"] ^= IS_QUEUED
+        fall(b, place(b, AT_TIER, int(one["tier"]), TIER_SIZE) + WAITING_NOW, since_us)
 
 
 @helper
-def _land(b: Ints, one: Any, now_us: int) -> None:
-    deployment = int(one["flight"])
-    if deployment >= 0:
-        change_flight(b, deployment, -1, now_us)
+def _land(b: Ints, one: Any, since_us: int) -> None:
+    if one["flight"] >= 0:
+        land(b, int(one["flight"]), since_us)
         one["flight"] = -1
 
 
 @helper
-def _arrive(b: Ints, one: Any, row: Any, tier: int) -> None:
-    now_us = row["time_us"]
-    one["request"] = row["request"]
+def _arrive(b: Ints, one: Any, row: Any, tenant: int, since_us: int) -> None:
+    wanted, tier, now_us = row["limit"], b[tenant + TENANT_TIER], row["time_us"]
     one["input_tokens"] = row["v0"] & _LOW_32
+    one["request"] = row["request"]
     one["first"] = -1
     one["flight"] = -1
-    one["wanted"] = row["limit"]
+    one["wanted"] = wanted
+    one["tier"] = tier
     one["flags"] = 0
     b[OPEN] += 1
     b[OPEN_MAX] = max(b[OPEN_MAX], b[OPEN])
     b[OPEN_ARRIVE_US] += now_us - b[START_US]
-    b[_tenant(b, row) + ARRIVED] += 1
+    b[tenant + ARRIVED] += 1
     b[_tier_interval(b, tier) + T_ARRIVED] += 1
-    b[_wanted(b, one) + W_ARRIVED] += 1
-    change_system(b, tier, 1, now_us)
+    b[_wanted(b, wanted) + W_ARRIVED] += 1
+    rise(b, place(b, AT_TIER, tier, TIER_SIZE) + IN_SYSTEM_NOW, since_us)
 
 
 @helper
-def _count(b: Ints, sums: int, minute: int, dimension: int, amount: int) -> None:
-    b[sums + dimension] += amount
-    b[minute + dimension] += amount
-    b[sums + PEAK + dimension] = max(b[sums + PEAK + dimension], b[minute + dimension])
-
-
-@helper
-def _group_minute(b: Ints, group: int) -> int:
-    """Where the sums of a group's present minute stand; they begin anew with each minute."""
-    own = place(b, AT_GROUP, group, GROUP_SIZE)
-    if b[own + GROUP_MINUTE_NUMBER] != b[MINUTE]:
-        b[own + GROUP_MINUTE_NUMBER] = b[MINUTE]
-        for dimension in range(GROUP_MINUTE, GROUP_MINUTE_NUMBER):
-            b[own + dimension] = 0
-    return int(own + GROUP_MINUTE)
-
-
-@helper
-def _use_limits(b: Ints, deployment: int, first: int, one: int, two: int, three: int) -> None:
-    """Count three dimensions, from `first` on, against the groups of a deployment, by interval and for the busiest minute."""
-    groups = place(b, AT_GROUPS_OF_DEPLOYMENT, deployment, 2)
-    for which in range(2):
-        group = b[groups + which]
-        if group >= 0:
-            sums = place(b, AT_GROUP_INTERVALS, b[INTERVAL] * b[N_GROUPS] + group, GROUP_INTERVAL_SIZE)
-            minute = _group_minute(b, group)
-            _count(b, sums, minute, first, one)
-            _count(b, sums, minute, first + 1, two)
-            _count(b, sums, minute, first + 2, three)
-
-
-@helper
-def _dispatch(b: Ints, one: Any, row: Any, tier: int) -> None:
-    now_us, deployment, reserved = row["time_us"], int(row["deployment"]), row["v1"]
-    _leave_queue(b, one, tier, now_us)
-    _land(b, one, now_us)
+def _dispatch(b: Ints, one: Any, row: Any, tenant: int, since_us: int) -> None:
+    tier, deployment, reserved, sent = int(one["tier"]), int(row["deployment"]), row["v1"], one["input_tokens"]
+    if row["attempt"] > 1:
+        b[tenant + RETRIES] += 1
+        b[_flow(b, tier, deployment) + F_RETRIES] += 1
+    _leave_queue(b, one, since_us)
+    _land(b, one, since_us)
     if one["first"] < 0:
         one["first"] = deployment
     one["flight"] = deployment
-    change_flight(b, deployment, 1, now_us)
-    _use_limits(b, deployment, REQUESTS, 1, reserved, int(one["input_tokens"]))
-    again = 1 if row["attempt"] > 1 else 0
-    tenant, flow, during = _tenant(b, row), _flow(b, tier, deployment), _deployment_interval(b, deployment)
+    take_off(b, deployment, since_us)
+    cell = cell_of(b, tier, deployment)
     b[tenant + ATTEMPTS] += 1
-    b[tenant + RETRIES] += again
-    b[flow + F_ATTEMPTS] += 1
-    b[flow + F_RETRIES] += again
-    b[flow + F_RESERVED] += reserved
-    b[_tier_interval(b, tier) + T_ATTEMPTS] += 1
-    b[during + D_ATTEMPTS] += 1
-    b[during + D_RESERVED] += reserved
+    b[cell + C_ATTEMPTS] += 1
+    b[cell + C_RESERVED] += reserved
+    b[cell + C_SENT] += sent
+
+
+@helper
+def _flow(b: Ints, tier: int, deployment: int) -> int:
+    return place(b, AT_FLOW, tier * b[N_DEPLOYMENTS] + deployment, FLOW_SIZE)
 
 
 @helper
 def _bill(b: Ints, tenant: int, tier: int, deployment: int, cost: int) -> None:
-    """Book nano-USD; `tenant` is where the tenant's row begins in the block."""
+    """Book nano-USD of an attempt that failed or was cut short."""
     b[tenant + COST] += cost
     b[_tier_interval(b, tier) + T_COST] += cost
     if deployment >= 0:
@@ -185,10 +138,10 @@ def _bill(b: Ints, tenant: int, tier: int, deployment: int, cost: int) -> None:
 
 
 @helper
-def _refused(b: Ints, one: Any, row: Any, tier: int) -> None:
-    deployment, code = int(row["deployment"]), int(row["code"])
-    tenant, flow = _tenant(b, row), _flow(b, tier, deployment)
-    _land(b, one, row["time_us"])
+def _refused(b: Ints, one: Any, row: Any, tenant: int, since_us: int) -> None:
+    tier, deployment, code = int(one["tier"]), int(row["deployment"]), int(row["code"])
+    flow = _flow(b, tier, deployment)
+    _land(b, one, since_us)
     _bill(b, tenant, tier, deployment, row["v2"])
     b[tenant + REFUSALS] += 1
     b[flow + F_REFUSALS] += 1
@@ -203,101 +156,101 @@ def _refused(b: Ints, one: Any, row: Any, tier: int) -> None:
 
 
 @helper
-def _pause(b: Ints, one: Any, row: Any, tier: int) -> None:
+def _pause(b: Ints, one: Any, kind: int, tenant: int, since_us: int) -> None:
     """QUEUE or BACKOFF: not in flight now, whatever was before."""
-    now_us = row["time_us"]
-    _land(b, one, now_us)
-    if row["kind"] == BACKOFF:
-        _leave_queue(b, one, tier, now_us)
+    _land(b, one, since_us)
+    if kind == BACKOFF:
+        _leave_queue(b, one, since_us)
         return
     if not one["flags"] & WAS_QUEUED:
-        b[_tenant(b, row) + QUEUED] += 1
+        b[tenant + QUEUED] += 1
     if not one["flags"] & IS_QUEUED:
-        change_waiting(b, tier, 1, now_us)
+        rise(b, place(b, AT_TIER, int(one["tier"]), TIER_SIZE) + WAITING_NOW, since_us)
     one["flags"] |= WAS_QUEUED | IS_QUEUED
 
 
 @helper
-def _end(b: Ints, one: Any, latency_us: int, now_us: int, tier: int) -> None:
+def _end(b: Ints, one: Any, latency_us: int, now_us: int, since_us: int) -> None:
     """What every end of a request has in common."""
-    _leave_queue(b, one, tier, now_us)
-    _land(b, one, now_us)
-    change_system(b, tier, -1, now_us)
+    _leave_queue(b, one, since_us)
+    _land(b, one, since_us)
+    fall(b, place(b, AT_TIER, int(one["tier"]), TIER_SIZE) + IN_SYSTEM_NOW, since_us)
     b[OPEN] -= 1
     b[OPEN_ARRIVE_US] -= now_us - latency_us - b[START_US]
     b[LATENCY_SUM_US] += latency_us
 
 
 @helper
-def _complete(b: Ints, one: Any, row: Any, tier: int) -> None:
-    now_us, deployment = row["time_us"], int(row["deployment"])
-    cost, latency_us, wait_us, quality_pm = row["v2"], row["v3"], row["v4"] & _LOW_48, row["v4"] >> 48
+def _complete(b: Ints, bins: Bins, one: Any, row: Any, tenant: int, since_us: int) -> None:
+    tier, deployment = int(one["tier"]), int(row["deployment"])
+    latency_us, wait_us = row["v3"], row["v4"] & _LOW_48
     target_us = b[place(b, AT_WAIT_TARGET_US, tier, 1)]
     on_time = 1 if wait_us <= target_us else 0
-    prompt_pm = 1000 if on_time else 1000 * target_us // wait_us
-    model = b[place(b, AT_MODEL_OF_DEPLOYMENT, deployment, 1)]
-    other_model = 1 if one["wanted"] >= 0 and one["wanted"] != model else 0
+    model, wanted = b[place(b, AT_MODEL_OF_DEPLOYMENT, deployment, 1)], int(one["wanted"])
+    other_model = 1 if wanted >= 0 and wanted != model else 0
     other_deployment = 1 if one["first"] != deployment else 0
-    _end(b, one, latency_us, now_us, tier)
-    tenant = _tenant(b, row)
-    _bill(b, tenant, tier, deployment, cost)
-    input_tokens, cached_tokens, output_tokens = row["v0"] & _LOW_32, row["v0"] >> 32, row["v1"]
-    _use_limits(b, deployment, UNCACHED, input_tokens - cached_tokens, output_tokens, input_tokens + output_tokens)
-
-    b[tenant + ON_TIME] += on_time
-    b[tenant + PROMPT_PM] += prompt_pm
-    b[_detail(b, row) + TENANT_WAIT + sketch_bin_of(wait_us)] += 1
-    _add_answer(b, tenant + SERVED, row, other_model, other_deployment)
-    _add_answer(b, _flow(b, tier, deployment) + F_SERVED, row, other_model, other_deployment)
-
-    wait_bin, latency_bin = bin_of(wait_us), bin_of(latency_us)
-    of_tier, of_deployment = place(b, AT_TIER, tier, TIER_SIZE), place(b, AT_DEPLOYMENT, deployment, DEPLOYMENT_SIZE)
-    b[of_tier + TIER_WAIT + wait_bin] += 1
-    b[of_tier + TIER_LATENCY + latency_bin] += 1
-    b[of_deployment + DEPLOYMENT_WAIT + wait_bin] += 1
-    b[of_deployment + DEPLOYMENT_LATENCY + latency_bin] += 1
-
-    b[_wanted(b, one) + W_SERVED] += 1
-    b[_tier_interval(b, tier) + T_SERVED] += 1
-    b[_tier_interval(b, tier) + T_ON_TIME] += on_time
-    during = _deployment_interval(b, deployment)
-    b[during + D_SERVED] += 1
-    b[during + D_USED] += (row["v0"] & _LOW_32) + row["v1"]
-    of_hour = place(b, AT_HOUR_MODELS, (b[HOUR] * b[N_TIERS] + tier) * b[N_MODELS] + model, HOUR_SIZE)
-    b[of_hour + H_SERVED] += 1
-    b[of_hour + H_COST] += cost
-    b[of_hour + H_QUALITY_PM] += quality_pm
+    cell = cell_of(b, tier, deployment)
+    _add(b, tenant + COST, cell + C_COST, row["v2"])
+    _add(b, tenant + ON_TIME, cell + C_ON_TIME, on_time)
+    _add_answer(b, tenant + SERVED, cell + C_SERVED, row, other_model, other_deployment)
+    b[tenant + PROMPT_PM] += 1000 if on_time else 1000 * target_us // wait_us
+    b[_wanted(b, wanted) + W_SERVED] += 1
+    _fill_bins(b, bins, int(row["tenant"]), tier, deployment, wait_us, latency_us)
+    _end(b, one, latency_us, row["time_us"], since_us)
 
 
 @helper
-def _add_answer(b: Ints, answers: int, row: Any, other_model: int, other_deployment: int) -> None:
-    """Add to the columns of an answer, which a tenant and a flow have in the same order (`columns.ANSWER`)."""
-    b[answers] += 1
-    b[answers + ANSWER_OTHER_MODEL] += other_model
-    b[answers + ANSWER_OTHER_DEPLOYMENT] += other_deployment
-    b[answers + ANSWER_INPUT] += row["v0"] & _LOW_32
-    b[answers + ANSWER_CACHED] += row["v0"] >> 32
-    b[answers + ANSWER_OUTPUT] += row["v1"]
-    b[answers + ANSWER_WAIT_US] += row["v4"] & _LOW_48
-    b[answers + ANSWER_LATENCY_US] += row["v3"]
-    b[answers + ANSWER_QUALITY_PM] += row["v4"] >> 48
+def _fill_bins(b: Ints, bins: Bins, tenant: int, tier: int, deployment: int, wait_us: int, latency_us: int) -> None:
+    wait_bin, latency_bin = bin_of(wait_us), LATENCY_BINS + bin_of(latency_us)
+    of_tier = place(b, AT_TIER_HISTOGRAMS, tier, HISTOGRAMS_SIZE)
+    of_deployment = place(b, AT_DEPLOYMENT_HISTOGRAMS, deployment, HISTOGRAMS_SIZE)
+    bins[of_tier + wait_bin] += 1
+    bins[of_tier + latency_bin] += 1
+    sketch = _detail(b, tenant) + TENANT_WAIT + sketch_bin_of(wait_us)
+    add_later(b, bins, of_deployment + wait_bin, of_deployment + latency_bin, sketch)
 
 
 @helper
-def _unserved(b: Ints, one: Any, row: Any, tier: int) -> None:
+def _detail(b: Ints, tenant: int) -> int:
+    return place(b, AT_TENANT_DETAIL, tenant, TENANT_DETAIL_SIZE)
+
+
+@helper
+def _add(b: Ints, one: int, other: int, amount: int) -> None:
+    b[one] += amount
+    b[other] += amount
+
+
+@helper
+def _add_answer(b: Ints, one: int, other: int, row: Any, other_model: int, other_deployment: int) -> None:
+    """Add to the columns of an answer, which a tenant and a cell have in the same order (`columns.ANSWER`)."""
+    v0, v4 = row["v0"], row["v4"]
+    _add(b, one, other, 1)
+    _add(b, one + ANSWER_OTHER_MODEL, other + ANSWER_OTHER_MODEL, other_model)
+    _add(b, one + ANSWER_OTHER_DEPLOYMENT, other + ANSWER_OTHER_DEPLOYMENT, other_deployment)
+    _add(b, one + ANSWER_INPUT, other + ANSWER_INPUT, v0 & _LOW_32)
+    _add(b, one + ANSWER_CACHED, other + ANSWER_CACHED, v0 >> 32)
+    _add(b, one + ANSWER_OUTPUT, other + ANSWER_OUTPUT, row["v1"])
+    _add(b, one + ANSWER_WAIT_US, other + ANSWER_WAIT_US, v4 & _LOW_48)
+    _add(b, one + ANSWER_LATENCY_US, other + ANSWER_LATENCY_US, row["v3"])
+    _add(b, one + ANSWER_QUALITY_PM, other + ANSWER_QUALITY_PM, v4 >> 48)
+
+
+@helper
+def _unserved(b: Ints, bins: Bins, one: Any, row: Any, tenant: int, since_us: int) -> None:
     """REJECT, EXPIRE or CANCEL; v4 is what an attempt that was cut short cost, the refused ones were booked before."""
-    kind, code, tenant = row["kind"], int(row["code"]), _tenant(b, row)
+    kind, code, tier = row["kind"], int(row["code"]), int(one["tier"])
     if row["v4"] != 0:
         _bill(b, tenant, tier, int(one["flight"]), row["v4"])
-    _end(b, one, row["v1"], row["time_us"], tier)
     which = int(kind) - REJECT  # REJECT, EXPIRE, CANCEL follow each other in the log's kinds and in the columns here
     b[tenant + REJECTED + which] += 1
     b[_tier_interval(b, tier) + T_REJECTED + which] += 1
-    b[_wanted(b, one) + W_REJECTED + which] += 1
+    b[_wanted(b, int(one["wanted"])) + W_REJECTED + which] += 1
     b[place(b, AT_TIER, tier, TIER_SIZE) + TIER_UNSERVED + which * REASONS + code] += 1
     if kind == REJECT:
-        b[_detail(b, row) + code] += 1
+        bins[_detail(b, int(row["tenant"])) + code] += 1
         b[place(b, AT_CODE_INTERVALS, b[INTERVAL], CODES) + code] += 1
+    _end(b, one, row["v1"], row["time_us"], since_us)
 
 
 @helper
@@ -317,36 +270,33 @@ def _platform(b: Ints, row: Any) -> None:
 
 
 @helper
-def _in_range(b: Ints, row: Any) -> bool:
-    """Whether every row number in a request's row exists; compiled code would write elsewhere otherwise."""
-    kind, deployment = row["kind"], row["deployment"]
+def _in_range(b: Ints, row: Any, kind: int) -> bool:
+    """Whether all rows that a request's row names exist; compiled code would write elsewhere otherwise."""
+    deployment = row["deployment"]
     if not 0 <= row["tenant"] < b[N_TENANTS] or not -1 <= deployment < b[N_DEPLOYMENTS]:
         return False
     if kind == ARRIVE:
         return bool(-1 <= row["limit"] < b[N_MODELS])
-    if kind in (DISPATCH, COMPLETE, REFUSED) and deployment < 0:
-        return False
-    return bool(row["code"] < (REFUSAL_CLASSES if kind == REFUSED else REASONS))
+    if kind in (DISPATCH, COMPLETE):
+        return bool(deployment >= 0)
+    if kind == REFUSED:
+        return bool(deployment >= 0 and row["code"] < REFUSAL_CLASSES)
+    return bool(row["code"] < REASONS)
 
 
 @helper
 def _foresee(b: Ints, row: Any, table: NDArray[np.void]) -> None:
     """Load what a row that comes soon will touch: most of the time of the fold would else be spent waiting for memory."""
-    tenant, kind, deployment = _tenant(b, row), row["kind"], int(row["deployment"])
+    tenant = place(b, AT_TENANT, int(row["tenant"]), TENANT_SIZE)
     prefetch(table, home_of(table, row["request"]))
     prefetch(b, tenant)
-    if kind == COMPLETE:
-        wait_us = row["v4"] & _LOW_48
-        histograms = place(b, AT_DEPLOYMENT, deployment, DEPLOYMENT_SIZE)
+    if row["kind"] == COMPLETE:
         prefetch(b, tenant + SERVED - 1)
         prefetch(b, tenant + TENANT_SIZE - 1)
-        prefetch(b, _detail(b, row) + TENANT_WAIT + sketch_bin_of(wait_us))
-        prefetch(b, histograms + DEPLOYMENT_WAIT + bin_of(wait_us))
-        prefetch(b, histograms + DEPLOYMENT_LATENCY + bin_of(row["v3"]))
 
 
 @entry
-def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.void]) -> int:  # noqa: PLR0912  (a branch per kind)
+def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, bins: Bins, table: NDArray[np.void]) -> int:  # noqa: PLR0912  (a branch per kind)
     """Fold `rows[begin:]` into the block; returns the row to go on from, `rows.size` when all are done.
 
     Stops before an arrival when `table` is half full, for the caller to make it larger, and at a
@@ -363,31 +313,35 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, table: NDArray[np.voi
             return number
         if kind == ARRIVE and b[OPEN] >= most:
             return number
-        advance(b, now_us)
+        b[NOW_US] = now_us
+        if now_us >= b[SPAN_END_US]:
+            end_span(b, now_us)
         if ARRIVE <= kind <= CANCEL:
-            if not _in_range(b, row):
+            if not _in_range(b, row, kind):
                 b[FAULT] = OUT_OF_RANGE
                 return number
             slot = slot_of(table, row["request"])
             one = table[slot]
-            tier = b[place(b, AT_TIER_OF_TENANT, int(row["tenant"]), 1)]
-            known = one["request"] != -1
-            if known == (kind == ARRIVE):
-                b[FAULT] = TWO_ARRIVES if known else NO_ARRIVE
-                return number
+            tenant, since_us = place(b, AT_TENANT, int(row["tenant"]), TENANT_SIZE), now_us - b[SETTLED_US]
             if kind == ARRIVE:
-                _arrive(b, one, row, tier)
+                if one["request"] != -1:
+                    b[FAULT] = TWO_ARRIVES
+                    return number
+                _arrive(b, one, row, tenant, since_us)
+            elif one["request"] == -1:
+                b[FAULT] = NO_ARRIVE
+                return number
             elif kind == DISPATCH:
-                _dispatch(b, one, row, tier)
+                _dispatch(b, one, row, tenant, since_us)
             elif kind == COMPLETE:
-                _complete(b, one, row, tier)
+                _complete(b, bins, one, row, tenant, since_us)
                 remove(table, slot)
-            elif kind == REFUSED:
-                _refused(b, one, row, tier)
             elif kind in (QUEUE, BACKOFF):
-                _pause(b, one, row, tier)
+                _pause(b, one, kind, tenant, since_us)
+            elif kind == REFUSED:
+                _refused(b, one, row, tenant, since_us)
             else:
-                _unserved(b, one, row, tier)
+                _unserved(b, bins, one, row, tenant, since_us)
                 remove(table, slot)
         elif kind in (ACCOUNT, CONTROL):
             _platform(b, row)

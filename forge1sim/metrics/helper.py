@@ -15,6 +15,7 @@ from policies.linking import EntryCompiler, HelperCompiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
+_INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": HelperCompiler}
 
 
 def entry(function: Function) -> Function:
@@ -24,5 +25,9 @@ def entry(function: Function) -> Function:
 
 def helper(function: Function) -> Function:
     """Compile for use inside compiled code; it cannot be called from Python then."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True, "pipeline_class": HelperCompiler, **_OPTIONS}
-    return cast(Function, numba.njit(**options)(function))
+    return cast(Function, numba.njit(forceinline=True, **_INSIDE, **_OPTIONS)(function))
+
+
+def seldom(function: Function) -> Function:
+    """Like `helper`, but not inlined: for what happens now and then."""
+    return cast(Function, numba.njit(**_INSIDE, **_OPTIONS)(function))

@@ -5,6 +5,8 @@ bins, so a bin is 0.8 to 1.6 % wide. Bin numbers come from exact integer and bin
 not from a logarithm, and are therefore equal in compiled and in plain Python.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,22 +64,28 @@ def quantiles_us(
 
     `counts` has shape (BINS,), or fits `edges`. Everything in bin 0 is exactly zero.
     """
+    found = quantile_rows_us(counts[np.newaxis], ratios, edges)[0]
+    return [None if math.isnan(value) else value for value in found.tolist()]
+
+
+def quantile_rows_us(
+    counts: NDArray[np.integer], ratios: tuple[float, ...], edges: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The same of many histograms at once: shape (n, bins) gives (n, ratios), NaN where nothing was counted."""
     lower = edges_us() if edges is None else edges
-    total = int(counts.sum())
-    if total == 0:
-        return [None] * len(ratios)
-    below = np.cumsum(counts)
-    found: list[float | None] = []
-    for ratio in ratios:
+    below = np.cumsum(counts, axis=1, dtype=np.int64)
+    rows, last = np.arange(len(counts)), counts.shape[1] - 1
+    total = below[:, -1]
+    found = np.full((len(counts), len(ratios)), np.nan)
+    for column, ratio in enumerate(ratios):
         wanted = ratio * total
-        row = min(int(np.searchsorted(below, wanted, side="left")), len(counts) - 1)
-        while counts[row] == 0:
-            row += 1
-        if row == 0:
-            found.append(0.0)
-            continue
-        share = min(1.0, max(0.0, (wanted - (below[row] - counts[row])) / counts[row]))
-        found.append(float(lower[row] + share * (lower[row + 1] - lower[row])))
+        # At least half a value, so that empty bins before the first value are passed.
+        bins = np.minimum((below < np.maximum(wanted, 0.5)[:, np.newaxis]).sum(axis=1), last)
+        inside = np.maximum(counts[rows, bins].astype(np.int64), 1)
+        share = np.clip((wanted - (below[rows, bins] - inside)) / inside, 0.0, 1.0)
+        values = lower[bins] + share * (lower[bins + 1] - lower[bins])
+        found[:, column] = np.where(bins == 0, 0.0, values)
+    found[total == 0] = np.nan
     return found
 
 

@@ -88,8 +88,8 @@ def tail_table(metrics: Metrics, points: int = 300) -> Table:
     """Shares of requests that waited, or took, longer than so many seconds, by tier; dense in the tail."""
     parts: list[Table] = []
     for row, tier in enumerate(metrics.static.tier_names):
-        for measure, begin in (("wait", c.TIER_WAIT), ("latency", c.TIER_LATENCY)):
-            seconds, above = exceedance(metrics.state.tier[row, begin : begin + BINS], points)
+        for measure, begin in (("wait", 0), ("latency", c.LATENCY_BINS)):
+            seconds, above = exceedance(metrics.state.tier_histograms[row, begin : begin + BINS], points)
             part = {"tier": np.full(len(seconds), tier), "measure": np.full(len(seconds), measure)}
             parts.append({**part, "seconds": seconds, "share_above": above})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from forge1sim.errors import RunError
 from forge1sim.metrics import columns as c
 from forge1sim.metrics import fold
-from forge1sim.metrics.levels import flush
 from forge1sim.metrics.open_table import new_table, rehash
+from forge1sim.metrics.spans import flush
 from forge1sim.metrics.state import State, new_state
 from forge1sim.metrics.static import MetricsStatic
 from policies.log import ROW
@@ -43,7 +43,7 @@ class Metrics:
             raise RunError(f"log rows have dtype {rows.dtype}, must be policies.log.ROW")
         done = 0
         while done < rows.size:
-            done = fold.fold_rows(rows, done, self.state.block, self._open)
+            done = fold.fold_rows(rows, done, self.state.block, self.state.bins, self._open)
             fault = int(self.state.block[c.FAULT])
             if fault:
                 row = rows[done]
@@ -70,4 +70,4 @@ class Metrics:
         until_us = self.now_us if now_us is None else now_us
         if until_us < self.now_us:
             raise RunError(f"cannot close at {until_us} us: rows up to {self.now_us} us are already folded")
-        flush(self.state.block, until_us)
+        flush(self.state.block, self.state.bins, until_us)

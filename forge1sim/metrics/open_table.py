@@ -16,7 +16,8 @@ OPEN_REQUEST = np.dtype(
         ("first", "<i4"),         # deployment tried first, -1: none yet
         ("flight", "<i4"),        # deployment it is in flight at, -1: none
         ("wanted", "<i2"),        # model, -1: auto
-        ("flags", "<i2"),
+        ("tier", "u1"),
+        ("flags", "u1"),
     ]
 )  # fmt: skip
 _ODD = 2654435769

@@ -6,6 +6,7 @@ as seven values and counts its references). Everybody else uses the named views 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ from forge1sim.metrics import columns as c
 from forge1sim.metrics.static import MINUTE_US, MetricsStatic
 
 Ints = NDArray[np.int64]
+Bins = NDArray[np.uint32]
+_LINE_WORDS = 8
+_BINS = ("tier_histograms", "deployment_histograms", "tenant_detail")
+_WITHIN = ("cell", "touched", "pending")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +26,16 @@ class State:
     """Views of the block. Time is the first axis where there is one; its last row is after the horizon."""
 
     block: Ints
-    tenant: Ints  # (tenants, TENANT_SIZE)
-    tenant_detail: Ints  # (tenants, TENANT_DETAIL_SIZE)
+    bins: Bins  # the same block, for counts of no more than there are requests
+    tenant: Ints  # (tenants, len(TENANT_COLUMNS))
+    tenant_detail: Bins  # (tenants, TENANT_DETAIL_SIZE)
     tier: Ints  # (tiers, TIER_SIZE)
+    tier_histograms: Bins  # (tiers, HISTOGRAMS_SIZE)
     deployment: Ints  # (deployments, DEPLOYMENT_SIZE)
+    deployment_histograms: Bins  # (deployments, HISTOGRAMS_SIZE)
     group: Ints  # (groups, GROUP_SIZE)
     account: Ints  # (accounts, ACCOUNT_SIZE)
-    wanted: Ints  # (models + 1, WANTED_SIZE); last: auto
+    wanted: Ints  # (models + 1, WANTED_SIZE); first: auto
     flow: Ints  # (tiers, deployments, FLOW_SIZE)
     hour_models: Ints  # (hours + 1, tiers, models, HOUR_SIZE)
     tier_intervals: Ints  # (intervals + 1, tiers, TIER_INTERVAL_SIZE)
@@ -51,7 +59,7 @@ def _shapes(static: MetricsStatic) -> dict[str, tuple[int, ...]]:
         "tenant": (tenants, c.TENANT_SIZE),
         "tier": (tiers, c.TIER_SIZE),
         "deployment": (deployments, c.DEPLOYMENT_SIZE),
-        "group": (groups, c.GROUP_SIZE),
+        "group": (groups + 1, c.GROUP_SIZE),
         "account": (accounts, c.ACCOUNT_SIZE),
         "wanted": (models + 1, c.WANTED_SIZE),
         "flow": (tiers, deployments, c.FLOW_SIZE),
@@ -62,10 +70,14 @@ def _shapes(static: MetricsStatic) -> dict[str, tuple[int, ...]]:
         "code_intervals": (spans, c.CODES),
         "account_active": (spans, accounts),
         "marks": (c.MOST_MARKS, c.MARK_SIZE),
-        "tier_of_tenant": (tenants,),
         "model_of_deployment": (deployments,),
         "groups_of_deployment": (deployments, 2),
         "wait_target_us": (tiers,),
+        "cell": (tiers * deployments, c.CELL_SIZE),
+        "touched": (tiers * deployments,),
+        "pending": (c.PENDING_SIZE,),
+        "tier_histograms": (tiers, c.HISTOGRAMS_SIZE),
+        "deployment_histograms": (deployments, c.HISTOGRAMS_SIZE),
         "tenant_detail": (tenants, c.TENANT_DETAIL_SIZE),
     }
 
@@ -73,10 +85,36 @@ def _shapes(static: MetricsStatic) -> dict[str, tuple[int, ...]]:
 def new_state(static: MetricsStatic) -> State:
     """Nothing counted yet; accounts are in the state that `static` gives, since its start."""
     shapes = _shapes(static)
-    sizes = [int(np.prod(shape)) for shape in shapes.values()]
-    begins = [c.HEADER_SIZE, *(c.HEADER_SIZE + np.cumsum(sizes)).tolist()]
-    block = np.zeros(begins[-1], np.int64)
-    block[c.AT_TENANT : c.N_TENANTS] = begins[:-1]
+    words = {name: -(-int(np.prod(shape)) // (2 if name in _BINS else 1)) for name, shape in shapes.items()}
+    ends = np.cumsum([c.HEADER_SIZE, *(-(-size // _LINE_WORDS) * _LINE_WORDS for size in words.values())])
+    block = _zeroed(int(ends[-1]))
+    bins = block.view(np.uint32)
+    views: dict[str, NDArray[Any]] = {}
+    for (name, shape), begin, part in zip(shapes.items(), ends.tolist(), range(c.AT_TENANT, c.N_TENANTS), strict=False):
+        source, block[part] = (bins, 2 * begin) if name in _BINS else (block, begin)
+        views[name] = source[block[part] : block[part] + int(np.prod(shape))].reshape(shape)
+    _fill_header(block, static)
+    views["tenant"][:, c.TENANT_TIER] = static.tier_of_tenant
+    views["tenant"] = views["tenant"][:, : c.TENANT_TIER]
+    views.pop("model_of_deployment")[:] = static.model_of_deployment
+    groups = static.groups_of_deployment
+    views.pop("groups_of_deployment")[:] = np.where(groups < 0, len(static.account_of_group), groups)  # none: the row past the last
+    views.pop("wait_target_us")[:] = static.wait_target_us()
+    views["pending"][:] = 2 * c.NOWHERE
+    views["group"][:, c.GROUP_MINUTE_NUMBER] = -1
+    views["account"][:, c.STATE] = static.account_state
+    views["account"][:, c.STATE_SINCE_US] = static.start_us
+    return State(block=block, bins=bins, **{name: view for name, view in views.items() if name not in _WITHIN})
+
+
+def _zeroed(words: int) -> Ints:
+    """Zeros that begin at a line of memory."""
+    raw = np.zeros(words + _LINE_WORDS, np.int64)
+    skip = -(raw.ctypes.data // raw.itemsize) % _LINE_WORDS
+    return raw[skip : skip + words]
+
+
+def _fill_header(block: Ints, static: MetricsStatic) -> None:
     block[c.N_TENANTS : c.N_HOURS + 1] = (
         len(static.tenant_names), len(static.tier_names), len(static.model_names), len(static.deployment_names),
         len(static.account_of_group), len(static.account_names), static.intervals, static.hours,
@@ -84,21 +122,8 @@ def new_state(static: MetricsStatic) -> State:
     block[c.START_US : c.HORIZON_END_US + 1] = (
         static.start_us, static.interval_us, static.hour_us, static.start_us + static.horizon_us,
     )  # fmt: skip
-    block[c.NOW_US] = block[c.BEGIN_US] = static.start_us
+    block[c.NOW_US] = block[c.SETTLED_US] = static.start_us
     block[c.END_US] = static.start_us + static.interval_us
     block[c.MINUTE_END_US] = static.start_us + MINUTE_US
-    parts = {
-        name: block[begin : begin + size].reshape(shape)
-        for (name, shape), begin, size in zip(shapes.items(), begins, sizes, strict=False)
-    }
-    parts.pop("tier_of_tenant")[:] = static.tier_of_tenant
-    parts.pop("model_of_deployment")[:] = static.model_of_deployment
-    parts.pop("groups_of_deployment")[:] = static.groups_of_deployment
-    parts.pop("wait_target_us")[:] = static.wait_target_us()
-    state = State(block=block, **parts)
-    for level in (state.tier[:, c.WAITING_NOW :], state.tier[:, c.IN_SYSTEM_NOW :], state.deployment, state.group):
-        level[:, c.SINCE] = static.start_us
-    state.group[:, c.GROUP_MINUTE_NUMBER] = -1
-    state.account[:, c.STATE] = static.account_state
-    state.account[:, c.STATE_SINCE_US] = static.start_us
-    return state
+    block[c.SPAN_END_US] = min(block[c.END_US], block[c.MINUTE_END_US])
+    block[c.TIERS_NOW] = block[c.AT_TIER_INTERVALS]

@@ -23,7 +23,7 @@ from forge1sim.metrics.tables import (
     tenant_table,
     tier_table,
 )
-from forge1sim.metrics.utilization import account_utilization, deployment_utilization
+from forge1sim.metrics.utilization import account_utilization, deployment_utilization, group_utilization
 from policies.log import KIND_NAMES, REASON_NAMES, REFUSAL_NAMES
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -45,9 +45,8 @@ def _usd(row: dict[str, Any]) -> dict[str, Any]:
 
 def rows_of(table: Table, key: str) -> dict[str, dict[str, Any]]:
     """A table as a dict of rows by the name in column `key`."""
-    columns = [name for name in table if name != key]
-    lists = {name: [plain(value) for value in table[name]] for name in columns}
-    return {str(name): _usd({column: lists[column][row] for column in columns}) for row, name in enumerate(table[key])}
+    lists = {name: [plain(value) for value in column.tolist()] for name, column in table.items() if name != key}
+    return {name: _usd({column: values[row] for column, values in lists.items()}) for row, name in enumerate(table[key].tolist())}
 
 
 def _by_code(counts: Any, names: dict[int, str]) -> dict[str, int]:
@@ -81,10 +80,10 @@ def _all_tiers(metrics: Metrics) -> dict[str, Any]:
     """The same ratios and quantiles as a tier has, over all requests."""
     state = metrics.state
     total = dict(zip(c.TENANT_COLUMNS, state.tenant.sum(axis=0).tolist(), strict=True))
-    histogram = state.tier[:, c.TIER_WAIT :].sum(axis=0)
+    histograms = state.tier_histograms.sum(axis=0, dtype=np.int64)
     row: dict[str, Any] = {}
-    for name, begin in (("wait", 0), ("latency", c.TIER_LATENCY - c.TIER_WAIT)):
-        values = quantiles_us(histogram[begin : begin + c.TIER_LATENCY - c.TIER_WAIT], QUANTILES)
+    for name, histogram in (("wait", histograms[: c.LATENCY_BINS]), ("latency", histograms[c.LATENCY_BINS :])):
+        values = quantiles_us(histogram, QUANTILES)
         for quantile, value in zip(QUANTILES, values, strict=True):
             row[f"{name}_p{quantile * 100:.0f}_s"] = None if value is None else value / 1e6
         row[f"{name}_mean_s"] = total[f"{name}_us"] / total["served"] / 1e6 if total["served"] else None
@@ -107,10 +106,9 @@ def _with_utilization(rows: dict[str, dict[str, Any]], use: Any) -> dict[str, di
     return rows
 
 
-def _peak_by_provider(metrics: Metrics) -> dict[str, float | None]:
-    peaks = account_utilization(metrics)[:-1].max(axis=0)
+def _peak_by_provider(metrics: Metrics, of_account: Any) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
-    for provider, peak in zip(metrics.static.account_provider, peaks, strict=True):
+    for provider, peak in zip(metrics.static.account_provider, of_account[:-1].max(axis=0), strict=True):
         found[provider] = max(found.get(provider) or 0.0, float(peak))
     return found
 
@@ -157,8 +155,10 @@ def summarise(metrics: Metrics) -> dict[str, Any]:
         int(key_cost_nano_usd(metrics).sum()),
         int(revenue_nano_usd(metrics).sum()),
     )
+    use = group_utilization(metrics)
+    of_account = account_utilization(metrics, use)
     tiers = state.tier
-    ends = tiers[:, c.TIER_UNSERVED : c.TIER_WAIT].sum(axis=0).reshape(len(c.UNSERVED_KINDS), c.REASONS)
+    ends = tiers[:, c.TIER_UNSERVED :].sum(axis=0).reshape(len(c.UNSERVED_KINDS), c.REASONS)
     kinds = state.block[c.KIND : c.KIND + c.KINDS]
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
@@ -171,9 +171,9 @@ def summarise(metrics: Metrics) -> dict[str, Any]:
         "all": _usd(overall),
         "tiers": rows_of(tier_table(metrics), "tier"),
         "models": rows_of(model_table(metrics), "model"),
-        "accounts": _with_utilization(rows_of(account_table(metrics), "account"), account_utilization(metrics)),
+        "accounts": _with_utilization(rows_of(account_table(metrics), "account"), of_account),
         "deployments": _with_utilization(
-            rows_of(deployment_table(metrics), "deployment"), deployment_utilization(metrics)
+            rows_of(deployment_table(metrics), "deployment"), deployment_utilization(metrics, use)
         ),
         "tenants": _tenants(metrics),
         "rejections": _by_code(ends[0], REASON_NAMES),
@@ -189,6 +189,6 @@ def summarise(metrics: Metrics) -> dict[str, Any]:
         "revenue_usd": revenue / 1e9,
         "margin_nano_usd": revenue - cost - keys,
         "margin_usd": (revenue - cost - keys) / 1e9,
-        "peak_utilization": _peak_by_provider(metrics),
+        "peak_utilization": _peak_by_provider(metrics, of_account),
         "littles_law": littles_law(metrics),
     }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.metrics import columns as c
-from forge1sim.metrics.histogram import BINS, quantiles_us, sketch_edges_us
+from forge1sim.metrics.histogram import BINS, quantile_rows_us, sketch_edges_us
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.static import MONTH_US
 from policies.log import REASON_NAMES, REFUSAL_NAMES
@@ -32,12 +32,11 @@ def names_of(names: Sequence[str]) -> NDArray[np.str_]:
     return np.array(names, np.str_) if names else np.array([], np.str_)
 
 
-def duration_columns(histograms: NDArray[np.int64]) -> Table:
+def duration_columns(histograms: NDArray[np.integer]) -> Table:
     """`wait_p50_s` ... `latency_p99_s` from rows of two histograms side by side, shape (n, 2 * BINS)."""
     table: Table = {}
     for which, name in enumerate(("wait", "latency")):
-        rows = [quantiles_us(row[which * BINS : (which + 1) * BINS], QUANTILES) for row in histograms]
-        values = np.array(rows, np.float64).reshape(-1, len(QUANTILES)) / 1e6  # None becomes NaN
+        values = quantile_rows_us(histograms[:, which * BINS : (which + 1) * BINS], QUANTILES) / 1e6
         for column, quantile in enumerate(QUANTILES):
             table[f"{name}_p{quantile * 100:.0f}_s"] = values[:, column]
     return table
@@ -111,16 +110,14 @@ def tenant_table(metrics: Metrics) -> Table:
         for name in c.TENANT_COLUMNS
         if name not in (*c.ANSWER_COLUMNS, "prompt_pm")
     }
-    edges = sketch_edges_us()
-    waits = [quantiles_us(row[c.TENANT_WAIT :], QUANTILES, edges) for row in detail]
-    seconds = np.array(waits, np.float64).reshape(-1, len(QUANTILES)) / 1e6
+    seconds = quantile_rows_us(detail[:, c.TENANT_WAIT :], QUANTILES, sketch_edges_us()) / 1e6
     return {
         "tenant": names_of(static.tenant_names),
         "tier": names_of(static.tier_names)[static.tier_of_tenant],
         **plain,
         **answer_columns(counts, c.SERVED),
         **{f"wait_p{q * 100:.0f}_s": seconds[:, column] for column, q in enumerate(QUANTILES)},
-        **{f"rejected_{name}": detail[:, code].copy() for code, name in REASON_NAMES.items() if detail[:, code].any()},
+        **{f"rejected_{name}": detail[:, code].astype(np.int64) for code, name in REASON_NAMES.items() if detail[:, code].any()},
         "satisfaction": satisfaction(counts),
         "revenue_nano_usd": revenue_nano_usd(metrics),
     }
@@ -128,9 +125,8 @@ def tenant_table(metrics: Metrics) -> Table:
 
 def tier_counts(metrics: Metrics) -> NDArray[np.int64]:
     """Tenant counts added up by tier, shape (tiers, TENANT_COLUMNS)."""
-    counts = np.zeros((len(metrics.static.tier_names), len(c.TENANT_COLUMNS)), np.int64)
-    np.add.at(counts, metrics.static.tier_of_tenant, metrics.state.tenant)
-    return counts
+    tiers = range(len(metrics.static.tier_names))
+    return np.array([metrics.state.tenant[metrics.static.tier_of_tenant == tier].sum(axis=0) for tier in tiers])
 
 
 def tier_table(metrics: Metrics) -> Table:
@@ -151,7 +147,7 @@ def tier_table(metrics: Metrics) -> Table:
         "in_system": state.tier[:, c.IN_SYSTEM_NOW].copy(),
         "waiting": state.tier[:, c.WAITING_NOW].copy(),
         **answer_columns(counts, c.SERVED),
-        **duration_columns(state.tier[:, c.TIER_WAIT :]),
+        **duration_columns(state.tier_histograms),
         "served_ratio": ratio(served, arrived),
         "rejected_ratio": ratio(counts[:, TENANT("rejected")], arrived),
         "expired_ratio": ratio(counts[:, TENANT("expired")], arrived),
@@ -165,14 +161,15 @@ def tier_table(metrics: Metrics) -> Table:
     }
 
 
-def _flow_table(counts: NDArray[np.int64], histograms: NDArray[np.int64]) -> Table:
+def _flow_table(counts: NDArray[np.int64], histograms: NDArray[np.integer]) -> Table:
     plain = {name: counts[:, FLOW(name)].copy() for name in c.FLOW_COLUMNS if name not in c.ANSWER_COLUMNS}
     return {**plain, **answer_columns(counts, c.F_SERVED), **duration_columns(histograms)}
 
 
-def _added(rows: NDArray[np.int64], owner: NDArray[np.int32], owners: int) -> NDArray[np.int64]:
+def _added(rows: NDArray[np.integer], owner: NDArray[np.int32], owners: int) -> NDArray[np.int64]:
     total = np.zeros((owners, *rows.shape[1:]), np.int64)
-    np.add.at(total, owner, rows)
+    for row, its in zip(rows, owner.tolist(), strict=True):
+        total[its] += row
     return total
 
 
@@ -180,14 +177,14 @@ def deployment_table(metrics: Metrics) -> Table:
     """One row for each deployment."""
     static, state = metrics.static, metrics.state
     counts = state.flow.sum(axis=0)
-    refusals = state.deployment[:, c.DEPLOYMENT_REFUSAL : c.DEPLOYMENT_WAIT]
+    refusals = state.deployment[:, c.DEPLOYMENT_REFUSAL :]
     providers = names_of(static.account_provider)
     return {
         "deployment": names_of(static.deployment_names),
         "model": names_of(static.model_names)[static.model_of_deployment],
         "account": names_of(static.account_names)[static.account_of_deployment],
         "provider": providers[static.account_of_deployment],
-        **_flow_table(counts, state.deployment[:, c.DEPLOYMENT_WAIT :]),
+        **_flow_table(counts, state.deployment_histograms),
         **{f"refused_{name}": refusals[:, code].copy() for code, name in REFUSAL_NAMES.items()},
         "busy_s": state.deployment_intervals[:, :, c.D_BUSY_US].sum(axis=0) / 1e6,
         "in_flight": state.deployment[:, c.FLIGHT_NOW].copy(),
@@ -202,7 +199,7 @@ def account_table(metrics: Metrics) -> Table:
     return {
         "account": names_of(static.account_names),
         "provider": names_of(static.account_provider),
-        **_flow_table(counts, _added(state.deployment[:, c.DEPLOYMENT_WAIT :], owner, count)),
+        **_flow_table(counts, _added(state.deployment_histograms, owner, count)),
         "paid_s": state.account[:, c.PAID_US] / 1e6,
         "active_s": state.account_active.sum(axis=0) / 1e6,
         "key_cost_nano_usd": key_cost_nano_usd(metrics),
@@ -216,6 +213,6 @@ def model_table(metrics: Metrics) -> Table:
     counts = _added(state.flow.sum(axis=0), owner, count)
     return {
         "model": names_of(static.model_names),
-        **_flow_table(counts, _added(state.deployment[:, c.DEPLOYMENT_WAIT :], owner, count)),
-        **{f"wanted_{name}": state.wanted[:-1, column].copy() for column, name in enumerate(c.WANTED_COLUMNS)},
+        **_flow_table(counts, _added(state.deployment_histograms, owner, count)),
+        **{f"wanted_{name}": state.wanted[1:, column].copy() for column, name in enumerate(c.WANTED_COLUMNS)},
     }

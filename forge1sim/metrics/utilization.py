@@ -19,36 +19,40 @@ from forge1sim.metrics.static import MINUTE_US, MetricsStatic
 Floats = NDArray[np.float64]
 
 
-def busiest_minutes(metrics: Metrics) -> Floats:
-    """Use of each dimension in the busiest minute, shape (intervals + 1, groups, DIMENSIONS)."""
+def busiest_minute(metrics: Metrics, dimension: int) -> NDArray[np.int64]:
+    """Use of a dimension in the busiest minute, shape (intervals + 1, groups)."""
     static, rows = metrics.static, metrics.state.group_intervals
-    peaks = rows[:, :, c.PEAK :].astype(np.float64)
-    if static.interval_us < MINUTE_US:
-        window = MINUTE_US // static.interval_us
-        sums = np.cumsum(rows[:, :, : c.IN_FLIGHT], axis=0)
-        sums[window:] -= sums[:-window].copy()
-        peaks[:, :, : c.IN_FLIGHT] = sums
-    return peaks
+    if static.interval_us >= MINUTE_US or dimension == c.IN_FLIGHT:
+        return rows[:, :, c.PEAK + dimension]
+    window = MINUTE_US // static.interval_us
+    sums = np.cumsum(rows[:, :, dimension], axis=0)
+    sums[window:] -= sums[:-window].copy()
+    return np.asarray(sums)
 
 
 def group_utilization(metrics: Metrics) -> Floats:
     """Share of its tightest limit that each group uses, shape (intervals + 1, groups)."""
-    use = busiest_minutes(metrics) / metrics.static.group_limits
-    return np.asarray(use.max(axis=2, initial=0.0))
+    limits = metrics.static.group_limits
+    use = np.zeros(metrics.state.group_intervals.shape[:2])
+    for dimension in np.flatnonzero(np.isfinite(limits).any(axis=0)).tolist():
+        np.maximum(use, busiest_minute(metrics, dimension) / limits[:, dimension], out=use)
+    return use
 
 
-def deployment_utilization(metrics: Metrics) -> Floats:
-    """Use of the tightest limit that each deployment draws on, shape (intervals + 1, deployments)."""
-    groups = group_utilization(metrics)
+def deployment_utilization(metrics: Metrics, groups: Floats | None = None) -> Floats:
+    """Use of the tightest limit that each deployment draws on, shape (intervals + 1, deployments); `groups` if known."""
+    groups = group_utilization(metrics) if groups is None else groups
     padded = np.concatenate([groups, np.zeros((len(groups), 1))], axis=1)  # group -1: none
-    return np.asarray(padded[:, metrics.static.groups_of_deployment].max(axis=2, initial=0.0))
+    first, second = metrics.static.groups_of_deployment.T
+    return np.asarray(np.maximum(padded[:, first], padded[:, second]))
 
 
-def account_utilization(metrics: Metrics) -> Floats:
-    """Use of the tightest limit of each account, shape (intervals + 1, accounts)."""
-    groups = group_utilization(metrics)
+def account_utilization(metrics: Metrics, groups: Floats | None = None) -> Floats:
+    """Use of the tightest limit of each account, shape (intervals + 1, accounts); `groups` as above."""
+    groups = group_utilization(metrics) if groups is None else groups
     found = np.zeros((len(groups), len(metrics.static.account_names)))
-    np.maximum.at(found.T, metrics.static.account_of_group, groups.T)
+    for group, account in enumerate(metrics.static.account_of_group.tolist()):
+        np.maximum(found[:, account], groups[:, group], out=found[:, account])
     return found
 
 

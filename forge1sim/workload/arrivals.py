@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from forge1sim.workload.draws import gamma_draw, keyed, next_word, purpose, uniform
 from forge1sim.workload.profile import clock_s, find_cell, operational
 from forge1sim.workload.table import NEVER_US
-from policies.compile import compiled, inlined
+from policies.compile import compiled, inlined, leaf
 
 POISSON, GAMMA, MMPP, DETERMINISTIC = range(4)
 KINDS = {"poisson": POISSON, "gamma": GAMMA, "mmpp": MMPP, "deterministic": DETERMINISTIC}
@@ -50,14 +50,14 @@ def begin(streams: NDArray[np.void], starts_s: NDArray[np.float64], next_us: NDA
         next_us[at] = _schedule(stream, cells) if stream["rate"] > 0.0 else NEVER_US
 
 
-@inlined
+@leaf
 def advance(stream: np.void, cells: NDArray[np.void]) -> int:
     """Move on to the next arrival; its time in us after the start, or NEVER_US past the horizon."""
     stream["number"] += 1
     return _schedule(stream, cells)
 
 
-@inlined
+@leaf
 def _schedule(stream: np.void, cells: NDArray[np.void]) -> int:
     gap = _gap(stream)
     if stream["kind"] == MMPP:
@@ -70,7 +70,7 @@ def _schedule(stream: np.void, cells: NDArray[np.void]) -> int:
     return int(clock_s(stream, cells) * 1e6)
 
 
-@inlined
+@leaf
 def _gap(stream: np.void) -> float:
     """The gap before arrival `number`, of mean 1; the first is the rest of a length-biased gap."""
     word = keyed(stream["seed"], _GAP, stream["number"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.workload.spec import TOKENS_MAX
-from policies.compile import compiled, inlined
+from policies.compile import compiled, inlined, leaf
 from policies.draw import mix, normal
 from policies.schema import Distribution
 
@@ -61,19 +61,19 @@ def uniforms(
     return ((words >> _S12).astype(np.float64) + 0.5) * 2.0**-52
 
 
-@inlined
+@leaf
 def keyed(seed: np.uint64, what: np.uint64, number: int) -> np.uint64:
     """64 random bits for this seed, purpose and number."""
     return mix(seed + what + GOLDEN * np.uint64(number))
 
 
-@inlined
+@leaf
 def uniform(word: np.uint64) -> float:
     """A number in (0, 1) from 64 random bits."""
     return (float(np.int64(word >> _S12)) + 0.5) * (1.0 / 4503599627370496.0)
 
 
-@inlined
+@leaf
 def next_word(word: np.uint64) -> np.uint64:
     """More random bits for the same key."""
     return mix(word + GOLDEN)
@@ -104,7 +104,7 @@ def gamma_draw(word: np.uint64, shape: float) -> float:
     return factor * d
 
 
-@inlined
+@leaf
 def sample(distributions: NDArray[np.void], row: int, word: np.uint64) -> float:
     """A draw of distribution `row` from 64 random bits."""
     chosen = distributions[row]
@@ -122,13 +122,13 @@ def sample(distributions: NDArray[np.void], row: int, word: np.uint64) -> float:
     return float(min(x, chosen["at_most"]))
 
 
-@inlined
+@leaf
 def sample_tokens(distributions: NDArray[np.void], row: int, word: np.uint64) -> int:
     """A draw in whole tokens, at most TOKENS_MAX."""
     return int(min(sample(distributions, row, word), float(TOKENS_MAX)) + 0.5)
 
 
-@inlined
+@leaf
 def sample_us(distributions: NDArray[np.void], row: int, word: np.uint64) -> int:
     """A draw of a time, in whole microseconds."""
     return int(min(sample(distributions, row, word), _SECONDS_MAX) * 1e6 + 0.5)

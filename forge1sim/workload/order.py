@@ -1,6 +1,7 @@
 """Rows in order: by time, then tenant, then the tenant's own order. Sorting, merging, numbering."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +10,13 @@ from forge1sim.prefetch import prefetch
 from forge1sim.workload.table import REQUESTS
 from policies.compile import compiled
 
+Row = TypeVar("Row", bound=np.generic)
 CHUNK_ROWS = 65_536
 _ROW_BITS = 25
 _SORT_SPAN_US = 1 << 37
 _SORT_ROWS = 1 << _ROW_BITS
 _MOVES_PER_ROW = 8
-_FORESIGHT = 12                 # rows to load ahead
+FORESIGHT = 12                  # rows to load ahead
 _WINDOW_S_MIN, _WINDOW_S_MAX = 1e-3, 86_400.0
 
 
@@ -65,8 +67,35 @@ def _settle_ties(rows: NDArray[np.void], keys: NDArray[np.int64]) -> bool:
 @compiled
 def _gather(rows: NDArray[np.void], keys: NDArray[np.int64], out: NDArray[np.void]) -> None:
     for at in range(keys.size):
-        prefetch(rows, keys[min(at + _FORESIGHT, keys.size - 1)] & (_SORT_ROWS - 1))
+        prefetch(rows, keys[min(at + FORESIGHT, keys.size - 1)] & (_SORT_ROWS - 1))
         out[at] = rows[keys[at] & (_SORT_ROWS - 1)]
+
+
+def places(times_us: NDArray[np.int64], base_us: int) -> NDArray[np.int64]:
+    """Where each of these moments, none before `base_us`, goes in order of time; equal ones keep their order."""
+    if times_us.size == 0:
+        return np.zeros(0, np.int64)
+    keys = np.empty(times_us.size, np.int64)
+    if times_us.size < _SORT_ROWS and int(times_us.max()) - base_us < _SORT_SPAN_US:
+        _pack_times(times_us, base_us, keys)
+        keys.sort()
+    else:
+        keys[:] = np.argsort(times_us, kind="stable")
+    found = np.empty(times_us.size, np.int64)
+    _invert(keys, found)
+    return found
+
+
+@compiled
+def _pack_times(times_us: NDArray[np.int64], base_us: int, keys: NDArray[np.int64]) -> None:
+    for at in range(times_us.size):
+        keys[at] = ((times_us[at] - base_us) << _ROW_BITS) | at
+
+
+@compiled
+def _invert(keys: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+    for at in range(keys.size):
+        places[keys[at] & (_SORT_ROWS - 1)] = at
 
 
 @compiled
@@ -93,7 +122,7 @@ def window_ends(expected: NDArray[np.float64], cell_s: float, horizon_s: float, 
         yield int(np.ceil(now_s * 1e6))
 
 
-def doubled(rows: NDArray[np.void]) -> NDArray[np.void]:
+def doubled(rows: NDArray[Row]) -> NDArray[Row]:
     """The same rows, and as many blank ones after them."""
     return np.concatenate([rows, np.zeros_like(rows)])
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.workload.spec import Demand, Diurnal
-from policies.compile import inlined
+from policies.compile import inlined, leaf
 
 CELL_S = 600.0
 _DAY_HOURS, _WEEK_S = 24.0, 604_800.0
@@ -80,7 +80,7 @@ def operational(stream: np.void, cells: NDArray[np.void], time_s: float) -> floa
     return float(at["done"] + (time_s - cell * stream["cell_s"]) * at["factor"])
 
 
-@inlined
+@leaf
 def find_cell(stream: np.void, cells: NDArray[np.void]) -> int:
     """The cell, its own or a later one, in which the stream reaches its position; `cells`: past the horizon."""
     first, count, cell, position = stream["first_cell"], stream["cells"], stream["cell"], stream["position"]
@@ -98,7 +98,7 @@ def find_cell(stream: np.void, cells: NDArray[np.void]) -> int:
     return int(cell)
 
 
-@inlined
+@leaf
 def clock_s(stream: np.void, cells: NDArray[np.void]) -> float:
     """Time (s after the start) at which the stream reaches its position, which lies in its cell."""
     at = cells[stream["first_cell"] + stream["cell"]]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import WorkloadError
+from forge1sim.prefetch import prefetch
 from forge1sim.workload.arrivals import KINDS, STREAM, advance, begin
 from forge1sim.workload.draws import (
     keyed,
@@ -17,7 +18,7 @@ from forge1sim.workload.draws import (
     spawned_seed,
     uniforms,
 )
-from forge1sim.workload.order import CHUNK_ROWS, doubled, ordered, window_ends
+from forge1sim.workload.order import CHUNK_ROWS, FORESIGHT, doubled, ordered, places, window_ends
 from forge1sim.workload.profile import CELL_S, cell_factors, profile_cells
 from forge1sim.workload.sessions import SESSION, SessionTable, begin_sessions, session_turns
 from forge1sim.workload.spec import Demand
@@ -164,23 +165,34 @@ class SyntheticSource:
         streams = self._streams_at_start.copy()
         next_us = np.empty(streams.size, np.int64)
         begin(streams, self._starts_s, next_us, self._cells, self._burst_shares)
-        rows = np.zeros(2 * self._chunk_rows, REQUESTS)
+        times_us, counts = np.empty(2 * self._chunk_rows, np.int64), np.zeros(streams.size, np.int64)
         sessions = np.empty(1024, SESSION)
-        open_sessions = 0
+        open_sessions, from_us = 0, 0
         for until_us in window_ends(self._expected_by_cell, CELL_S, self._horizon_s, self._chunk_rows):
-            count, at = 0, 0
-            while at < streams.size:
-                rows = rows if count < rows.size else doubled(rows)
-                count, at = _requests(
-                    streams, next_us, at, until_us, self._start_us, rows, count, self._cells, *self._tables
-                )
+            times_us, count = self._arrive(streams, next_us, until_us, times_us, counts)
+            rows = np.empty(count, REQUESTS)
+            _describe(streams, counts, times_us, places(times_us[:count], from_us), self._start_us, rows, *self._tables)
             if self._has_sessions:
                 sessions, open_sessions = self._begin_sessions(streams, next_us, until_us, sessions, open_sessions)
-                rows, count = self._session_turns(sessions[:open_sessions], until_us, rows, count)
+                turns = self._session_turns(sessions[:open_sessions], until_us)
+                rows = ordered(np.concatenate([rows, turns]))
                 going = sessions[:open_sessions][sessions["turn"][:open_sessions] < sessions["turns"][:open_sessions]]
                 open_sessions = going.size
                 sessions[:open_sessions] = going
-            yield ordered(rows[:count])
+            from_us = until_us
+            yield rows
+
+    def _arrive(
+        self, streams: NDArray[np.void], next_us: NDArray[np.int64], until_us: int,
+        times_us: NDArray[np.int64], counts: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], int]:  # fmt: skip
+        """Times of the requests before `until_us`, stream by stream, and how many; `counts` are by stream."""
+        counts[:] = 0
+        count, at = 0, 0
+        while at < streams.size:
+            times_us = times_us if count < times_us.size else doubled(times_us)
+            count, at = _arrivals(streams, next_us, counts, at, until_us, times_us, count, self._cells)
+        return times_us, count
 
     def _begin_sessions(
         self, streams: NDArray[np.void], next_us: NDArray[np.int64], until_us: int,
@@ -195,16 +207,15 @@ class SyntheticSource:
             )
         return sessions, count
 
-    def _session_turns(
-        self, sessions: NDArray[np.void], until_us: int, rows: NDArray[np.void], count: int
-    ) -> tuple[NDArray[np.void], int]:
-        at = 0
+    def _session_turns(self, sessions: NDArray[np.void], until_us: int) -> NDArray[np.void]:
+        rows = np.zeros(self._chunk_rows, REQUESTS)
+        count, at = 0, 0
         while at < sessions.size:
             rows = rows if count < rows.size else doubled(rows)
             count, at = session_turns(
                 sessions, at, until_us, self._start_us, rows, count, self._kinds, *self._tables
             )
-        return rows, count
+        return rows[:count]
 
 
 def _demanding(groups: Sequence[Group]) -> Iterator[tuple[Group, Demand, int]]:
@@ -231,31 +242,52 @@ def zipf_shares(count: int, exponent: float) -> NDArray[np.float64]:
 
 
 @compiled
-def _requests(
-    streams: NDArray[np.void], next_us: NDArray[np.int64], first: int, until_us: int, start_us: int,
-    rows: NDArray[np.void], count: int, cells: NDArray[np.void],
-    traits: NDArray[np.void], distributions: NDArray[np.void], complexity_pm: NDArray[np.int16], models: NDArray[np.void],
+def _arrivals(
+    streams: NDArray[np.void], next_us: NDArray[np.int64], counts: NDArray[np.int64], first: int, until_us: int,
+    times_us: NDArray[np.int64], count: int, cells: NDArray[np.void],
 ) -> tuple[int, int]:  # fmt: skip
-    """Write the requests before `until_us`, stream by stream; stop where `rows` is full.
+    """Write the times of arrivals before `until_us`, stream by stream; stop where `times_us` is full.
 
-    Returns rows written in all and the stream to go on with.
+    Returns times written in all and the stream to go on with.
     """
     for at in range(first, streams.size):
-        if next_us[at] >= until_us or streams[at]["sessions"] >= 0:
+        now_us = next_us[at]
+        if now_us >= until_us or streams[at]["sessions"] >= 0:
             continue
         stream = streams[at]
-        own = traits[stream["traits"]]
-        while next_us[at] < until_us:
-            if count == rows.size:
-                return count, at
-            row, number, seed = rows[count], stream["number"], stream["seed"]
-            row["arrive_us"] = start_us + next_us[at]
-            row["tenant"] = stream["tenant"]
-            row["number"] = 0
+        begun = count
+        while now_us < until_us and count < times_us.size:
+            times_us[count] = now_us
+            count += 1
+            now_us = advance(stream, cells)
+        next_us[at] = now_us
+        counts[at] += count - begun
+        if now_us < until_us:
+            return count, at
+    return count, streams.size
+
+
+@compiled
+def _describe(
+    streams: NDArray[np.void], counts: NDArray[np.int64], times_us: NDArray[np.int64], places: NDArray[np.int64],
+    start_us: int, rows: NDArray[np.void],
+    traits: NDArray[np.void], distributions: NDArray[np.void], complexity_pm: NDArray[np.int16], models: NDArray[np.void],
+) -> None:  # fmt: skip
+    """Write the requests of which `_arrivals` gave the times, each to its place and all of its bytes."""
+    done = 0
+    for at in range(streams.size):
+        if counts[at] == 0:
+            continue
+        stream = streams[at]
+        own, seed, tenant = traits[stream["traits"]], stream["seed"], stream["tenant"]
+        for number in range(stream["number"] - counts[at], stream["number"]):
+            prefetch(rows, places[min(done + FORESIGHT, places.size - 1)])
+            row = rows[places[done]]
+            row["arrive_us"] = start_us + times_us[done]
+            row["tenant"] = tenant
+            row["number"] = row["_pad"] = row["_pad_2"] = 0
             row["input_tokens"] = sample_tokens(distributions, own["input"], keyed(seed, _INPUT, number))
             row["output_tokens"] = sample_tokens(distributions, own["output"], keyed(seed, _OUTPUT, number))
             row["cached_tokens"] = int(row["input_tokens"] * own["cached_share"])
             describe(row, seed, number, own, distributions, complexity_pm, models)
-            count += 1
-            next_us[at] = advance(stream, cells)
-    return count, streams.size
+            done += 1

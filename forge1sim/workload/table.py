@@ -29,7 +29,7 @@ REQUESTS = np.dtype(
         ("complexity_pm", "<i2"),      # 0..1000 per mille
         ("wanted", "<i2"),             # row of the model asked for, or AUTO
         ("service_class", "u1"),       # 0 interactive, 1 batch
-        ("_pad", "u1", (3,)),
+        ("_pad", "u1"), ("_pad_2", "<u2"),
     ]
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from forge1sim.workload.draws import (
 )
 from forge1sim.workload.spec import AUTO_NAME, Complexity, RequestTraits
 from forge1sim.workload.table import AUTO, NEVER_US
-from policies.compile import compiled, inlined
+from policies.compile import compiled, leaf
 
 COMPLEXITY_STEPS = 4096
 _COMPLEXITY, _MODEL, _DEADLINE = purpose("complexity"), purpose("model"), purpose("deadline")
@@ -117,7 +117,7 @@ def complexity_steps(complexity: Complexity) -> NDArray[np.int16]:
     return steps
 
 
-@inlined
+@leaf
 def describe(row: np.void, seed: np.uint64, number: int, traits: np.void,
              distributions: NDArray[np.void], complexity_pm: NDArray[np.int16], models: NDArray[np.void]) -> None:  # fmt: skip
     """Write all but time, tenant and tokens of a request, and cut its answer at `max_output_tokens`."""

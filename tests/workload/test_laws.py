@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forge1sim.workload.order import merged, ordered
+from forge1sim.workload.order import merged, ordered, places
 from forge1sim.workload.spec import Demand
 from forge1sim.workload.synthetic import SyntheticSource
 from forge1sim.workload.table import REQUESTS
@@ -120,6 +120,8 @@ def test_ordering_agrees_with_a_plain_stable_sort(rows, times):
     given_rows["input_tokens"] = np.arange(rows)
     wanted = given_rows[np.lexsort((given_rows["tenant"], given_rows["arrive_us"]))]
     assert ordered(given_rows).tobytes() == wanted.tobytes()
+    order = np.argsort(given_rows["arrive_us"], kind="stable")
+    assert places(given_rows["arrive_us"], 0)[order].tolist() == list(range(rows))
 
 
 TESTS = Path(__file__).parents[1]
