@@ -28,11 +28,11 @@ SETTINGS = np.dtype(
             "failures_to_cool", "failure_window_us", "cooldown_us", "throttle_us", "overload_us",
             "acceleration_us", "money_us",
             "reservation", "routing", "model_choice", "output_prediction_pm",
-            "scaling", "period_us", "hold_periods", "scaling_cooldown_us", "min_accounts", "max_accounts",
+            "scaling", "period_us", "scaling_cooldown_us", "min_accounts", "max_accounts",
             "dedicated_overflow", "fits_anywhere_tokens",
+            "scaling_at",                                     # a policy of one's own, by the number that `policies.plug` gave it
         )
     ]
-    + [("add_above", "<f8"), ("retire_below", "<f8"), ("horizon_s", "<f8")]
 )  # fmt: skip
 
 PULSE = np.dtype(
@@ -122,8 +122,9 @@ SEGMENT = np.dtype(
 
 POOL = np.dtype(
     [
-        ("utilization", "<f8"), ("previous", "<f8"), ("trend", "<f8"), ("changed_us", "<i8"),
-        ("accounts", "<i8"), ("standby", "<i8"), ("ordered", "<i8"), ("above", "<i8"), ("below", "<i8"),
+        ("utilization", "<f8"), ("changed_us", "<i8"),                # use over the last period; when scaling changed it last
+        ("accounts", "<i8"), ("draining", "<i8"), ("standby", "<i8"), ("orderable", "<i8"), ("ordered", "<i8"),  # in each state
+        ("in_flight", "<i8"), ("waiting", "<i8"),                     # on its accounts; for any deployment of the platform
     ]
 )  # fmt: skip
 
@@ -147,7 +148,7 @@ REQUEST = np.dtype(
 DO_DISPATCH, DO_WAKE, DO_RETRY, DO_EXPIRE, DO_READY, DO_ABORT, DO_TICK = 1, 2, 3, 4, 5, 6, 7
 EFFECT = np.dtype([("kind", "<i8"), ("row", "<i8"), ("request", "<i8"), ("time_us", "<i8")])
 
-HEADER_WORDS = 88
+HEADER_WORDS = 96
 LOG_ROWS = 16_384
 LOG_SLACK = 1_024
 
@@ -180,6 +181,8 @@ class State(NamedTuple):
     places: Ints             # (segment, n): its n-th deployment
     params: Floats
     memory: Floats
+    scaling_params: Floats
+    scaling_memory: Floats   # (pool, word)
     effects: Rows
     log: Rows
 
@@ -187,7 +190,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, I8, OFFER, I8, I8, U1, U1, I8, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, I8, OFFER, I8, I8, U1, U1, I8, F8, F8, F8, F8, EFFECT, ROW,
 )  # fmt: skip
 
 
