@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from policies import capacity, limits, scaling
 from policies.arena import allocate
 from policies.bundle import PolicyBundle, Scaling
+from policies.charge import CHARGE_RULES
 from policies.contracts import MEMORY_WORDS, PARAMS
 from policies.deadlines import NO_PLACE
 from policies.errors import SchemaError
@@ -27,6 +28,7 @@ from policies.state import (
     NEVER_US,
     NO_SLOT,
     NOWHERE,
+    POINTS_PER_MODEL,
     SECTION_TYPES,
     State,
     open_state,
@@ -118,8 +120,10 @@ def build_state(
         1, 1, len(layout.accounts), max(1, len(layout.buckets)), width, len(layout.models), max(1, len(layout.tenant_names)),
         tiers, segments, pools, max(1, limit_count), max(1, len(layout.limits) * tiers),
         max(1, sum(log_sizes)), bundle.queue.max_in_system, bundle.queue.max_in_system, segments, width, len(layout.models),
+        CHARGE_RULES, POINTS_PER_MODEL * len(layout.models),
         max(len(layout.models), sum(map(len, chains)) + len(layout.models)), width, len(accesses) * width,
-        segments * width, segments * width, PARAMS, MEMORY_WORDS, PARAMS, pools * MEMORY_WORDS,
+        len(accesses) * len(layout.models), len(accesses) * width, segments * width, segments * width,
+        PARAMS, MEMORY_WORDS, PARAMS, pools * MEMORY_WORDS,
         16 * (width + 4) + 4 * width + 64, LOG_ROWS + LOG_SLACK + 40 * len(layout.accounts),
     ]  # fmt: skip
     block, _ = allocate(list(zip(SECTION_TYPES, rows, strict=True)), HEADER_WORDS)
@@ -133,6 +137,7 @@ def build_state(
     _fill_tiers(state, bundle)
     _fill_tenants(state, layout, bundle, tenant_access, tenant_limits)
     _fill_access(state, layout, bundle, accesses)
+    _fill_doors(state)
     _fill_slots(state)
     return block
 
@@ -306,8 +311,8 @@ def _fill_models(state: State, layout: Layout, chains: list[list[int]]) -> None:
         row["chain_lo"], row["chain_hi"] = place, place + len(chains[number])
         state.chain[place : place + len(chains[number])] = chains[number]
         place += len(chains[number])
-        for point, share in enumerate(model.performance):
-            row[f"performance_pm_{point}"] = round(share * 1000)
+        points = [round(share * 1000) for share in model.performance]
+        state.points[POINTS_PER_MODEL * number : POINTS_PER_MODEL * (number + 1)] = [*points, points[-1]]
 
 
 def _surely_fits_tokens(layout: Layout, model: Model, rows: list[LimitRow]) -> int:
@@ -333,7 +338,6 @@ def _fill_deployments(state: State, layout: Layout) -> None:
         row["weight"] = account.spec.weight
         row["model"], row["account"], row["bucket"] = deployment.model, deployment.account, deployment.bucket
         row["shared"] = account.spec.dedicated_to is None
-        state.models[deployment.model]["dedicated"] += account.spec.dedicated_to is not None
         row["own_lo"], row["own_hi"] = account.limit_lo, account.limit_known_hi
         row["bucket_lo"], row["bucket_hi"] = bucket.limit_lo, bucket.limit_known_hi
         own = layout.limits[account.limit_lo : account.limit_known_hi] + layout.limits[bucket.limit_lo : bucket.limit_known_hi]
@@ -383,6 +387,22 @@ def _fill_access(state: State, layout: Layout, bundle: PolicyBundle, accesses: l
                 and (not access.models or layout.models[deployment.model].name in access.models)
             )  # fmt: skip
             state.open[number * width + row] = fits
+
+
+def _fill_doors(state: State) -> None:
+    """List what `open` allows, so that nobody has to look at deployments that are closed to it."""
+    width, models = state.deployments.size, state.models.size
+    is_open = np.asarray(state.open, dtype=bool).reshape(-1, width)
+    place = 0
+    for access in range(len(is_open)):
+        for model in range(models):
+            lo, hi = state.models[model]["deployments_lo"], state.models[model]["deployments_hi"]
+            rows = lo + np.flatnonzero(is_open[access, lo:hi])
+            shared = state.deployments["shared"][rows] == 1
+            listed = [*rows[~shared], *rows[shared]]
+            state.doors[place : place + len(listed)] = listed
+            state.reach[access * models + model] = (place, place + np.count_nonzero(~shared), place + len(listed))
+            place += len(listed)
 
 
 def _tenant_limits(layout: Layout, bundle: PolicyBundle) -> list[tuple[int, LimitRow]]:

@@ -5,7 +5,15 @@ One reserve covers them all, and one settle ends it. Reserved shares are limiter
 own, one per (limit, tier), that are charged alongside (docs/tiers.md).
 """
 
-from policies.charge import UNCACHED_INPUT, charged_at_dispatch, charged_at_end, held_until_end, needed
+from policies.charge import (
+    CHARGE_RULES,
+    LAST_AT_DISPATCH,
+    UNCACHED_INPUT,
+    charged_at_dispatch,
+    charged_at_end,
+    held_until_end,
+    needed,
+)
 from policies.compile import inlined, leaf
 from policies.limits import (
     ACCELERATION,
@@ -65,26 +73,33 @@ def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> b
 
 
 @inlined
-def why_not(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> int:
+def fill_needs(state: State, slot: int, offer: Row) -> None:
+    """Write down what the request would take with a model, for every charge rule."""
+    input_tokens, output, worst = state.requests[slot]["input_tokens"], offer["output_tokens"], offer["worst_nano_usd"]
+    for rule in range(CHARGE_RULES):
+        state.needs[rule] = needed(rule, input_tokens, output, worst)
+
+
+@inlined
+def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
     """NO_REASON if the deployment has room for this request now, else what stands in the way.
 
-    Leaves the row of the limit that refused in `pulse.why_limit`, and in `free_ratio` of the
-    deployment the smallest free share among its limits, 0 to 1; 1 where nothing is limited.
+    `needs` are of this request and model. Leaves the row of the limit that refused in
+    `pulse.why_limit`, and in `free_ratio` of the deployment the smallest free share among its
+    limits, 0 to 1; 1 where nothing is limited.
     """
-    request = state.requests[slot]
     deployment = state.deployments[deployment_row]
-    input_tokens = request["input_tokens"]
     reserved = state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1
     least = 1.0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             limit = state.limits[row]
-            units = needed(limit["charge"], input_tokens, max_output, worst_nano_usd)
+            units = state.needs[limit["charge"]]
             if not fits(state.limits, state.logs, row, units, now_us):
                 state.pulse[0]["why_limit"] = row
                 return NO_CAPACITY
-            if reserved and not _share_fits(state, row, request["tier"], units, now_us):
+            if reserved and not _share_fits(state, row, state.requests[slot]["tier"], units, now_us):
                 state.pulse[0]["why_limit"] = row
                 return RESERVED
             if limit["capacity"] > 0:
@@ -227,25 +242,26 @@ def counts_shares(state: State, deployment: Row) -> bool:
 
 
 @inlined
-def reserve(state: State, slot: int, deployment_row: int, max_output: int, worst_nano_usd: int, now_us: int) -> None:
-    """Charge and hold a request on all limits of a deployment. `why_not` has just said it fits."""
-    request = state.requests[slot]
+def reserve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
+    """Charge and hold a request on all limits of a deployment. `why_not` has just said it fits; `needs` are of it."""
+    tier = state.requests[slot]["tier"]
     deployment = state.deployments[deployment_row]
     shared = counts_shares(state, deployment)
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
-            rule = state.limits[row]["charge"]
-            now_units = charged_at_dispatch(rule, request["input_tokens"], max_output)
-            held_units = held_until_end(rule, request["input_tokens"], max_output, worst_nano_usd)
-            if state.limits[row]["window"] == IN_FLIGHT:
+            limit = state.limits[row]
+            units = state.needs[limit["charge"]]
+            if limit["window"] == IN_FLIGHT:
                 now_units, held_units = 0, 1
-            if now_units > 0:
-                charge(state.limits, state.logs, row, now_units, now_us)
-            if held_units > 0:
-                hold(state.limits, row, held_units)
+            elif limit["charge"] > LAST_AT_DISPATCH:
+                now_units, held_units = 0, units
+            else:
+                now_units, held_units = units, 0
+                charge(state.limits, state.logs, row, units, now_us)
+            hold(state.limits, row, held_units)
             if shared:
-                _share_moves(state, row, request["tier"], now_units, held_units, now_us)
+                _share_moves(state, row, tier, now_units, held_units, now_us)
 
 
 @inlined
@@ -266,6 +282,8 @@ def settle(
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
+            if rule <= LAST_AT_DISPATCH and state.limits[row]["window"] < IN_FLIGHT:
+                continue
             held_units = held_until_end(rule, request["input_tokens"], max_output, worst_nano_usd)
             used = 0
             if state.limits[row]["window"] == IN_FLIGHT:

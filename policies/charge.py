@@ -17,6 +17,8 @@ cost             -                       worst cost            cost
 from policies.compile import leaf
 
 REQUESTS, MAX_TOKENS, INPUT, UNCACHED_INPUT, OUTPUT, TOTAL, COST = 0, 1, 2, 3, 4, 5, 6
+CHARGE_RULES = 7
+LAST_AT_DISPATCH = INPUT        # rules up to it are charged when the request is sent, the others when it ends
 
 
 @leaf
@@ -34,7 +36,7 @@ def charged_at_dispatch(rule: int, input_tokens: int, max_output_tokens: int) ->
 @leaf
 def held_until_end(rule: int, input_tokens: int, max_output_tokens: int, worst_nano_usd: int) -> int:
     """Units set aside for what is not certain yet: tokens or nano-USD."""
-    if rule <= INPUT:
+    if rule <= LAST_AT_DISPATCH:
         return 0
     if rule == UNCACHED_INPUT:
         return input_tokens
@@ -55,7 +57,7 @@ def needed(rule: int, input_tokens: int, max_output_tokens: int, worst_nano_usd:
 @leaf
 def charged_at_end(rule: int, input_tokens: int, cached_tokens: int, output_tokens: int, nano_usd: int) -> int:
     """Units that the finished attempt really used, where they were held before."""
-    if rule <= INPUT:
+    if rule <= LAST_AT_DISPATCH:
         return 0
     if rule == UNCACHED_INPUT:
         return input_tokens - cached_tokens

@@ -251,7 +251,7 @@ def complete(
     taken_us = now_us - request["dispatch_us"]
     seen = deployment["latency_us"]
     deployment["latency_us"] = taken_us if seen == 0 else seen + (taken_us - seen) // 8
-    quality = performance_pm(state.models[deployment["model"]], request["complexity_pm"])
+    quality = performance_pm(state.points, deployment["model"], request["complexity_pm"])
     wait_us = request["dispatch_us"] - request["arrive_us"]
     note_request(
         state, COMPLETE, 0, slot, request["tier"], input_tokens | cached_tokens << 32, output_tokens, cost,

@@ -25,7 +25,7 @@ from policies.log import (
 )
 from policies.notes import ask, note_request
 from policies.plug import ask_policy
-from policies.prices import expected_price, most_of, most_output, worst_price
+from policies.prices import expected_price, most_output, worst_price
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
 from policies.state import DO_DISPATCH, IN_FLIGHT, NOWHERE, State
@@ -55,12 +55,14 @@ def unsuited(state: State, slot: int, model_row: int) -> int:
     model = state.models[model_row]
     tenant = state.tenants[request["tenant"]]
     offer = state.offers[model_row]
-    performance, output = routing.performance_pm(model, request["complexity_pm"]), most_output(request, model)
-    worst = worst_price(model, request["input_tokens"], output)
+    input_tokens, output = request["input_tokens"], most_output(request, model)
+    performance = routing.performance_pm(state.points, model_row, request["complexity_pm"])
+    worst = worst_price(model, input_tokens, output)
     offer["output_tokens"], offer["worst_nano_usd"], offer["performance_pm"] = output, worst, performance
+    offer["expected_nano_usd"] = expected_price(state, model, input_tokens, output)
     if performance < tenant["quality_floor_pm"]:
         return NOT_ELIGIBLE
-    if request["input_tokens"] + output > model["context_tokens"]:
+    if input_tokens + output > model["context_tokens"]:
         return TOO_LARGE
     if request["budget_nano_usd"] > 0 and request["billed_nano_usd"] + worst > request["budget_nano_usd"]:
         return REQUEST_BUDGET
@@ -84,10 +86,10 @@ def never_fits(state: State, slot: int, deployment: Row) -> int:
 
 
 @leaf
-def offer_terms(deployment: Row, expected_nano_usd: int, performance: int) -> None:
+def offer_terms(deployment: Row, offer: Row) -> None:
     """Fill what a routing policy may know of this candidate for this request; `free_ratio` is there already."""
-    deployment["expected_nano_usd"] = expected_nano_usd
-    deployment["performance_pm"] = performance
+    deployment["expected_nano_usd"] = offer["expected_nano_usd"]
+    deployment["performance_pm"] = offer["performance_pm"]
 
 
 @inlined
@@ -117,16 +119,15 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
 
     Leaves in `pulse.why` the most telling reason of those that have none.
     """
-    request = state.requests[slot]
-    pulse = state.pulse[0]
-    model, offer = state.models[model_row], state.offers[model_row]
-    output, worst, performance = offer["output_tokens"], offer["worst_nano_usd"], offer["performance_pm"]
-    expected = expected_price(state, request, model)
-    access = state.tenants[request["tenant"]]["access"] * state.deployments.size
-    for row in range(model["deployments_lo"], model["deployments_hi"]):
+    pulse, offer = state.pulse[0], state.offers[model_row]
+    reach = state.reach[state.tenants[state.requests[slot]["tenant"]]["access"] * state.models.size + model_row]
+    lo, hi = (reach["lo"], reach["shared_lo"]) if dedicated else (reach["shared_lo"], reach["hi"])
+    if lo == hi:
+        return count
+    capacity.fill_needs(state, slot, offer)
+    for place in range(lo, hi):
+        row = state.doors[place]
         deployment = state.deployments[row]
-        if state.open[access + row] == 0 or (deployment["shared"] == 0) != dedicated:
-            continue
         # Checked first: who waited for a rest to end only to be too large would wait for nothing.
         too_small = never_fits(state, slot, deployment)
         if too_small >= 0:
@@ -137,7 +138,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
             if pulse["why"] != NO_CAPACITY:
                 pulse["why"] = COOLING
             continue
-        reason = capacity.why_not(state, slot, row, output, worst, now_us)
+        reason = capacity.why_not(state, slot, row, now_us)
         if reason != NO_REASON:
             if pulse["why"] in UNSUITED or reason not in UNSUITED:
                 pulse["why"] = reason
@@ -145,7 +146,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
         if pulse["waiting"] > 0 and stands_behind(state, slot, row, now_us):
             pulse["why"] = BEHIND_OTHERS
             continue
-        offer_terms(deployment, expected, performance)
+        offer_terms(deployment, offer)
         state.candidates[count] = row
         count += 1
     return count
@@ -169,7 +170,7 @@ def _without_last_failure(state: State, slot: int, count: int) -> int:
 @inlined
 def _try_model(state: State, slot: int, model_row: int, now_us: int, user_policy: Plugged) -> int:
     """Place the request with this model: dedicated deployments first, then shared ones."""
-    for shared in range(0 if state.models[model_row]["dedicated"] else 1, 2):
+    for shared in range(2):
         count = _gather(state, slot, model_row, shared == 0, 0, now_us)
         count = _without_last_failure(state, slot, count)
         if count > 0:
@@ -260,13 +261,11 @@ def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy: Plu
 @inlined
 def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
     """Model by model, the best score first; the next best where the best has no room."""
-    request = state.requests[slot]
     settings = state.settings[0]
     for row in range(state.models.size):
         if bits >> row & 1:
             offer = state.offers[row]
-            cost = expected_price(state, request, state.models[row])
-            offer["score"] = routing.model_score(settings["model_choice"], offer["performance_pm"], cost)
+            offer["score"] = routing.model_score(settings["model_choice"], offer["performance_pm"], offer["expected_nano_usd"])
     left = bits
     while left != 0:
         best = -1
@@ -282,11 +281,13 @@ def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy: Plug
 
 @inlined
 def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_us: int) -> None:
-    """Reserve on every limit and budget, and ask the driver to send the request."""
+    """Reserve on every limit and budget, and ask the driver to send the request. The model's offer is of this request."""
     request = state.requests[slot]
     deployment = state.deployments[deployment_row]
-    output, worst = most_of(state, slot, deployment)
-    capacity.reserve(state, slot, deployment_row, output, worst, now_us)
+    offer = state.offers[deployment["model"]]
+    output, worst = offer["output_tokens"], offer["worst_nano_usd"]
+    capacity.fill_needs(state, slot, offer)
+    capacity.reserve(state, slot, deployment_row, now_us)
     forget_deadline(state, slot)
     request["deployment"] = deployment_row
     request["reserved_output"] = output

@@ -40,7 +40,7 @@ def most_of(state: State, slot: int, deployment: Row) -> tuple[int, int]:
 
 
 @leaf
-def expected_price(state: State, request: Row, model: Row) -> int:
-    """What the request will cost with this model if its output is as long as predicted, in nano-USD."""
-    output = most_output(request, model) * state.settings[0]["output_prediction_pm"] // 1000
-    return price(model, request["input_tokens"], 0, output)
+def expected_price(state: State, model: Row, input_tokens: int, most_output_tokens: int) -> int:
+    """What a request will cost with this model if its output is as long as predicted, in nano-USD."""
+    output = most_output_tokens * state.settings[0]["output_prediction_pm"] // 1000
+    return price(model, input_tokens, 0, output)

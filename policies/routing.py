@@ -19,6 +19,7 @@ import math
 from policies import draw as keyed
 from policies.compile import compiled, inlined, leaf
 from policies.rows import Floats, Ints, Row, Rows
+from policies.state import POINTS_PER_MODEL
 
 NOWHERE = -1
 ROUND_ROBIN_LAST = 0        # memory word of round robin: the deployment chosen last, plus one
@@ -162,20 +163,11 @@ def unplugged(
 
 
 @leaf
-def performance_pm(model: Row, complexity_pm: int) -> int:
-    """Share of tasks of this complexity done well, per mille: linear between five known points."""
-    step, rest = complexity_pm // 250, complexity_pm % 250
-    if step <= 0:
-        low, high = model["performance_pm_0"], model["performance_pm_1"]
-    elif step == 1:
-        low, high = model["performance_pm_1"], model["performance_pm_2"]
-    elif step == 2:
-        low, high = model["performance_pm_2"], model["performance_pm_3"]
-    elif step == 3:
-        low, high = model["performance_pm_3"], model["performance_pm_4"]
-    else:
-        low, high = model["performance_pm_4"], model["performance_pm_4"]
-    return int((low * (250 - rest) + high * rest) // 250)
+def performance_pm(points: Ints, model_row: int, complexity_pm: int) -> int:
+    """Share of tasks of this complexity (0 to 1000) done well, per mille: linear between five known points."""
+    rest = complexity_pm % 250
+    place = POINTS_PER_MODEL * model_row + complexity_pm // 250
+    return int((points[place] * (250 - rest) + points[place + 1] * rest) // 250)
 
 
 @leaf

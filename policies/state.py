@@ -87,14 +87,19 @@ MODEL = np.dtype(
         ("dearest_nano_usd_per_1m", "<i8"),              # of an input token, cached or not
         ("context_tokens", "<i8"), ("max_output_tokens", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("chain_lo", "<i8"), ("chain_hi", "<i8"),
-        ("dedicated", "<i8"),                                         # deployments in dedicated accounts
-        ("performance_pm_0", "<i8"), ("performance_pm_1", "<i8"), ("performance_pm_2", "<i8"),
-        ("performance_pm_3", "<i8"), ("performance_pm_4", "<i8"),
     ]
 )  # fmt: skip
+POINTS_PER_MODEL = 6            # performance at complexity 0, 250, ... 1000 per mille, and the last once more
 
 # what a model offers the request that is being placed; kept while it is
-OFFER = np.dtype([("output_tokens", "<i8"), ("worst_nano_usd", "<i8"), ("performance_pm", "<i8"), ("score", "<f8")])
+OFFER = np.dtype(
+    [
+        ("output_tokens", "<i8"), ("worst_nano_usd", "<i8"), ("expected_nano_usd", "<i8"), ("performance_pm", "<i8"),
+        ("score", "<f8"),
+    ]
+)  # fmt: skip
+# where a model's deployments that an access class may use stand in `doors`: dedicated ones, then shared ones
+REACH = np.dtype([("lo", "<i8"), ("shared_lo", "<i8"), ("hi", "<i8")])
 
 TENANT = np.dtype(
     [
@@ -148,7 +153,7 @@ REQUEST = np.dtype(
 DO_DISPATCH, DO_WAKE, DO_RETRY, DO_EXPIRE, DO_READY, DO_ABORT, DO_TICK = 1, 2, 3, 4, 5, 6, 7
 EFFECT = np.dtype([("kind", "<i8"), ("row", "<i8"), ("request", "<i8"), ("time_us", "<i8")])
 
-HEADER_WORDS = 96
+HEADER_WORDS = 112
 LOG_ROWS = 16_384
 LOG_SLACK = 1_024
 
@@ -174,9 +179,13 @@ class State(NamedTuple):
     waiting: Ints            # segments in which somebody waits, the first pulse.waiting_segments
     candidates: Ints
     offers: Rows             # by model
+    needs: Ints              # by charge rule: units that the request being placed needs with one model
+    points: Ints             # POINTS_PER_MODEL of each model: performance per mille
     chain: Ints              # models to try for a wanted model
     account_deployments: Ints
     open: Bytes              # (access class, deployment): region, tags, models of the contract, pool
+    reach: Rows              # (access class, model)
+    doors: Ints              # deployments that are open, by access class and model
     eligible: Bytes          # (segment, deployment): open, and of a model that its requests may use
     places: Ints             # (segment, n): its n-th deployment
     params: Floats
@@ -190,7 +199,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, I8, OFFER, I8, I8, U1, U1, I8, F8, F8, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, I8, OFFER, I8, I8, I8, I8, U1, REACH, I8, U1, I8, F8, F8, F8, F8, EFFECT, ROW,
 )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import note_request
 from policies.placing import dispatch, never_fits, offer_terms, open_budget_period, pick, suited_models, unsuited
-from policies.prices import expected_price
 from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
@@ -136,7 +135,7 @@ def _suit_again(state: State, slot: int, now_us: int) -> None:
 def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     """Serve who is first in line on a deployment while it has room, then set its timer."""
     deployment = state.deployments[deployment_row]
-    model = state.models[deployment["model"]]
+    offer = state.offers[deployment["model"]]
     left = 0
     while state.pulse[0]["waiting"] > 0 and resting_until_us(state, deployment) <= now_us:
         slot = first_to_serve(state, deployment_row, now_us)
@@ -152,12 +151,12 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
         if unsuited(state, slot, deployment["model"]) == TENANT_BUDGET:
             _suit_again(state, slot, now_us)
             continue
-        terms = state.offers[deployment["model"]]
-        why = capacity.why_not(state, slot, deployment_row, terms["output_tokens"], terms["worst_nano_usd"], now_us)
+        capacity.fill_needs(state, slot, offer)
+        why = capacity.why_not(state, slot, deployment_row, now_us)
         if why != NO_REASON or must_yield(state, slot, deployment_row, now_us):
             arm_for(state, deployment_row, slot, now_us)
             return
-        offer_terms(deployment, expected_price(state, request, model), terms["performance_pm"])
+        offer_terms(deployment, offer)
         state.candidates[0] = deployment_row
         if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
             request["why"] = POLICY_WAITS
