@@ -123,7 +123,7 @@ def build_state(
         CHARGE_RULES, POINTS_PER_MODEL * len(layout.models),
         max(len(layout.models), sum(map(len, chains)) + len(layout.models)), width, len(accesses) * width,
         len(accesses) * len(layout.models), len(accesses) * width, segments * width, segments * width,
-        PARAMS, MEMORY_WORDS, PARAMS, pools * MEMORY_WORDS,
+        PARAMS, MEMORY_WORDS, PARAMS, pools * MEMORY_WORDS, PARAMS, 1, tiers,
         16 * (width + 4) + 4 * width + 64, LOG_ROWS + LOG_SLACK + 40 * len(layout.accounts),
     ]  # fmt: skip
     block, _ = allocate(list(zip(SECTION_TYPES, rows, strict=True)), HEADER_WORDS)
@@ -149,6 +149,7 @@ def _micro(seconds: float) -> int:
 def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int, plugged: Mapping[str, int]) -> None:
     queue, retry, cooldown, scale = bundle.queue, bundle.retry, bundle.cooldown, bundle.scaling
     code = USER_ROUTING if "routing" in plugged else ROUTING_CODES[bundle.routing.policy]
+    reservation = capacity.USER if "tier" in plugged else RESERVATION_CODES[bundle.reservation.mode]
     scaling_code = scaling.USER if "scaling" in plugged else scaling.SCALING_CODES[scale.policy]
     values = {
         "seed": seed, "start_us": start_us, "budget_period_us": BUDGET_PERIOD_US,
@@ -159,7 +160,7 @@ def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int,
         "failures_to_cool": cooldown.failures_to_cool, "failure_window_us": _micro(cooldown.failure_window_s),
         "cooldown_us": _micro(cooldown.cooldown_s), "throttle_us": _micro(cooldown.throttle_s),
         "overload_us": _micro(cooldown.overload_s), "acceleration_us": _micro(cooldown.acceleration_s),
-        "money_us": _micro(cooldown.money_s), "reservation": RESERVATION_CODES[bundle.reservation.mode],
+        "money_us": _micro(cooldown.money_s), "reservation": reservation, "tier_at": plugged.get("tier", 0),
         "routing": code, "model_choice": MODEL_CHOICE_CODES[bundle.routing.model_choice],
         "output_prediction_pm": round(bundle.output_prediction_ratio * 1000),
         "scaling": scaling_code, "scaling_at": plugged.get("scaling", 0), "period_us": _micro(scale.period_s),
@@ -169,6 +170,7 @@ def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int,
     for name, value in values.items():
         state.settings[0][name] = value
     state.params[: len(bundle.routing.params)] = bundle.routing.params
+    state.tier_params[: len(bundle.reservation.params)] = bundle.reservation.params
     of_scaling = scaling_params(scale)
     state.scaling_params[: len(of_scaling)] = of_scaling
 
@@ -354,7 +356,7 @@ def _fill_tiers(state: State, bundle: PolicyBundle) -> None:
     for rank, number in enumerate(by_priority(bundle.tiers)):
         row = state.tiers[number]
         row["priority_milli"] = round(bundle.tiers[number].priority_score * 1000)
-        row["rank"] = rank
+        row["rank"] = state.claims[number]["rank"] = rank
         row["share_pm"] = round(shares[number] * 1000)
         row["above_pm"] = round(above * 1000)
         above += shares[number]

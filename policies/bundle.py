@@ -56,11 +56,13 @@ class Reservation(Table):
     floor: lent when idle, nothing is killed, what frees goes to the owner first;
     partition: a tier uses its own share only; trunk: lower tiers leave the shares of higher
     ones free; cap: the tiers below share what higher ones leave; preempt: the owner of a
-    floor takes a borrowed slot back at once; none: shares are ignored.
+    floor takes a borrowed slot back at once; none: shares are ignored; `file.py:function` of
+    the operator's policy folders says who may take room, and gets `params`.
     Shares above 1 in sum are granted in order of priority until 1 is reached, or scaled.
     """
 
-    mode: Literal["none", "floor", "partition", "trunk", "cap", "preempt"] = "floor"
+    mode: PolicyName = Field(default="floor", json_schema_extra=_names_for("reservation.mode"))
+    params: Params = ()
     oversubscription: Literal["priority", "proportional"] = "priority"
     dedicated_overflow: Flag = True
     recovery_s: Positive = 60.0

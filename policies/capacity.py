@@ -14,6 +14,7 @@ from policies.charge import (
     held_until_end,
     needed,
 )
+from policies.claims import ASKED_AGAIN_US, kept_limit
 from policies.compile import inlined, leaf
 from policies.limits import (
     ACCELERATION,
@@ -32,8 +33,8 @@ from policies.log import NO_CAPACITY, NO_REASON, RESERVED
 from policies.rows import Row
 from policies.state import NEVER_US, State
 
-# what a guaranteed share means
-NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
+# what a guaranteed share means; USER asks a registered function
+NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT, USER = range(7)
 
 # where the end of an attempt gave room back
 FREED_OF_ACCOUNT, FREED_OF_BUCKET, FREED_OF_TRIAL = 1, 2, 4
@@ -105,6 +106,11 @@ def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
             if limit["capacity"] > 0:
                 least = min(least, (limit["level"] - limit["held"]) / limit["capacity"])
     deployment["free_ratio"] = least
+    if reserved and state.settings[0]["reservation"] == USER:
+        kept = kept_limit(state, slot, deployment, now_us)
+        if kept >= 0:
+            state.pulse[0]["why_limit"] = kept
+            return RESERVED
     return NO_REASON
 
 
@@ -114,6 +120,8 @@ def is_kept_out(state: State, slot: int, deployment: Row, max_output: int, worst
     request = state.requests[slot]
     if state.settings[0]["reservation"] < PARTITION or deployment["shared"] == 0:
         return False
+    if state.settings[0]["reservation"] == USER:
+        return kept_limit(state, slot, deployment, now_us) >= 0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
@@ -188,6 +196,8 @@ def room_at_us(state: State, slot: int, deployment: Row, part: int, max_output: 
             latest = max(latest, _share_ready_us(state, row, request["tier"], units, now_us))
         if latest >= NEVER_US:
             return NEVER_US
+    if reserved and mode == USER and kept_limit(state, slot, deployment, now_us) >= 0:
+        return max(latest, now_us + ASKED_AGAIN_US)
     return latest
 
 

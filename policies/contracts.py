@@ -27,6 +27,11 @@ class Contract:
         """What may be written, in words."""
         return f"only `{MEMORY}` may be written" if MEMORY in self.arguments else "nothing may be written"
 
+    @property
+    def may_keep(self) -> str:
+        """Where something may be remembered, in words."""
+        return f"what a policy remembers belongs in `{MEMORY}`" if MEMORY in self.arguments else f"a {self.kind} policy remembers nothing"
+
 
 _ALL = (
     Contract(
@@ -36,6 +41,10 @@ _ALL = (
     Contract(
         "scaling", "scaling.policy", ("pool", "params", MEMORY, "now_us"),
         "1 (add an account), -1 (retire one) or 0", "it returns 1, -1 or 0 on every sample",
+    ),
+    Contract(
+        "tier", "reservation.mode", ("request", "limit", "tiers", "params", "now_us"),
+        "1 (the request may take its units) or 0 (they are kept)", "it returns 1 or 0, True or False, on every sample",
     ),
 )  # fmt: skip
 CONTRACTS = {contract.kind: contract for contract in _ALL}

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from policies.compile import JIT_DISABLED
-from policies.state import DEPLOYMENT, POOL, REQUEST, TENANT
+from policies.state import CLAIM, DEPLOYMENT, POOL, REQUEST, ROOM, TENANT
 
 _FLOATS = types.Array(types.float64, 1, "C")
 SIGNATURES: dict[str, Any] = {
@@ -24,6 +24,9 @@ SIGNATURES: dict[str, Any] = {
         from_dtype(TENANT), _FLOATS, _FLOATS, types.int64,
     ),
     "scaling": types.int64(from_dtype(POOL), _FLOATS, _FLOATS, types.int64),
+    "tier": types.int64(
+        from_dtype(REQUEST), from_dtype(ROOM), types.Array(from_dtype(CLAIM), 1, "C"), _FLOATS, types.int64
+    ),
 }  # fmt: skip
 _plugged: list[Any] = []
 """Policies whose numbers were given out: they must outlive every run."""
@@ -63,7 +66,7 @@ def _function_at(kind: str) -> Any:
     return function_at
 
 
-_routing_at, _scaling_at = _function_at("routing"), _function_at("scaling")
+_routing_at, _scaling_at, _tier_at = _function_at("routing"), _function_at("scaling"), _function_at("tier")
 
 
 def ask_policy(
@@ -94,5 +97,18 @@ def ask_scaling(user_policy: int, pool: Any, params: Any, memory: Any, now_us: i
 def _ask_scaling(user_policy: Any, pool: Any, params: Any, memory: Any, now_us: Any) -> Any:
     def implementation(user_policy: Any, pool: Any, params: Any, memory: Any, now_us: Any) -> Any:
         return _scaling_at(user_policy)(pool, params, memory, now_us)
+
+    return implementation
+
+
+def ask_tier(user_policy: int, request: Any, limit: Any, tiers: Any, params: Any, now_us: int) -> int:
+    """Call a plugged tier policy."""
+    return int(_plugged[user_policy](request, limit, tiers, params, now_us))
+
+
+@overload(ask_tier)  # type: ignore[untyped-decorator]
+def _ask_tier(user_policy: Any, request: Any, limit: Any, tiers: Any, params: Any, now_us: Any) -> Any:
+    def implementation(user_policy: Any, request: Any, limit: Any, tiers: Any, params: Any, now_us: Any) -> Any:
+        return _tier_at(user_policy)(request, limit, tiers, params, now_us)
 
     return implementation

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.contracts import CONTRACTS, MEMORY, MEMORY_WORDS, PARAMS, Contract
+from policies.layout import DIMENSIONS
 from policies.routing import NOWHERE, UNIFORM
 from policies.rows import Floats, Ints, Rows
 from policies.scaling import ADD, RETIRE
-from policies.state import DEPLOYMENT, NEVER_US, POOL, REQUEST, TENANT
+from policies.state import CLAIM, DEPLOYMENT, NEVER_US, POOL, REQUEST, ROOM, TENANT
 
 _SEED = 20_261_102
 _SIZES = (1, 2, 3, 5, 8, 13, 60)
@@ -116,6 +117,26 @@ class ScalingQuestion(Question):
         return "" if RETIRE <= answer <= ADD else f"returned {answer}; must return {self.contract.answer}"
 
 
+@dataclass(frozen=True, slots=True)
+class TierQuestion(Question):
+    """May this request take its units of this limit? Tables `requests` and `limits` have one row."""
+
+    contract: ClassVar[Contract] = CONTRACTS["tier"]
+
+    requests: Rows
+    limits: Rows
+    tiers: Rows
+    params: Floats
+    now_us: int
+
+    def why_wrong(self, answer: Any) -> str:
+        """What is wrong with an answer: a truth, or a number that is none."""
+        return "" if isinstance(answer, bool | np.bool_) else Question.why_wrong(self, answer)
+
+    def _why_out_of_range(self, answer: int) -> str:
+        return "" if answer in (0, 1) else f"returned {answer}; must return {self.contract.answer}"
+
+
 def routing_question(seed: int, deployments: int = 8, *, alike: bool = False) -> RoutingQuestion:
     """A question drawn from `seed` over so many deployments; `alike`: all of them equal, so that ties decide.
 
@@ -145,13 +166,29 @@ def scaling_question(seed: int) -> ScalingQuestion:
     return ScalingQuestion(pools, params, np.zeros(MEMORY_WORDS), now_us)
 
 
+def tier_question(seed: int, tiers: int = 3) -> TierQuestion:
+    """A question drawn from `seed` about a limit with room for it: shares untouched, in use, and overdrawn by what was borrowed."""
+    rng = np.random.default_rng((_SEED, 2, seed))
+    requests, params, limits, claims = _table(rng, REQUEST, 1), _params(rng, seed), np.zeros(1, ROOM), np.zeros(tiers, CLAIM)
+    requests["tier"] = rng.integers(tiers)
+    capacity = int(rng.integers(1, (10, 1000, 10**9)[seed % 3]))
+    free = int(rng.integers(1, capacity + 1))
+    limits[0] = (rng.integers(1, free + 1), capacity, free, rng.integers(len(DIMENSIONS)))
+    claims["rank"] = rng.permutation(tiers)
+    claims["share"] = (rng.dirichlet(np.ones(tiers)) * capacity).astype(np.int64)
+    claims["left"] = claims["share"] - rng.integers(0, capacity, tiers) * rng.integers(0, 2, tiers)
+    return TierQuestion(requests, limits, claims, params, _NOW_US + int(rng.integers(10**12)))
+
+
 def questions(kind: str) -> Iterator[Question]:
     """The questions of the suite. Of routing: from one deployment to many, all different and all alike."""
     for number in range(3 * len(_SIZES) * 2):
         if kind == "routing":
             yield routing_question(number, _SIZES[number // 3 % len(_SIZES)], alike=number >= 3 * len(_SIZES))
-        else:
+        elif kind == "scaling":
             yield scaling_question(number)
+        else:
+            yield tier_question(number, 1 + number % 5)
 
 
 def _params(rng: np.random.Generator, seed: int) -> Floats:

@@ -47,7 +47,7 @@ def arguments_of(function: ast.FunctionDef) -> tuple[str, ...]:
 
 def breaches(tree: ast.Module, function: ast.FunctionDef, contract: Contract) -> list[Breach]:
     """Every rule broken: signature, imports and names, state outside `memory`, writes to other arguments."""
-    found = [*_of_signature(function, contract), *_of_words(tree), *_of_outside_state(tree), *_of_arguments(function, contract)]
+    found = [*_of_signature(function, contract), *_of_words(tree), *_of_outside_state(tree, contract), *_of_arguments(function, contract)]
     return sorted(found, key=lambda breach: breach.line)
 
 
@@ -83,17 +83,16 @@ def _imported(node: ast.AST) -> list[str]:
     return []
 
 
-def _of_outside_state(tree: ast.Module) -> Iterator[Breach]:
+def _of_outside_state(tree: ast.Module, contract: Contract) -> Iterator[Breach]:
     """Writes to what outlives a call: `global`, or a table that the module holds."""
-    right = "what a policy remembers belongs in `memory`"
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         own = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
         own |= {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         for node in ast.walk(function):
             if isinstance(node, ast.Global | ast.Nonlocal):
-                yield Breach(STATE, node.lineno, f"declares {', '.join(node.names)} as outside state; {right}")
+                yield Breach(STATE, node.lineno, f"declares {', '.join(node.names)} as outside state; {contract.may_keep}")
             elif _is_write(node) and (root := _root(node)) is not None and root not in own:
-                yield Breach(STATE, node.lineno, f"writes to {ast.unparse(node)} outside the function; {right}")
+                yield Breach(STATE, node.lineno, f"writes to {ast.unparse(node)} outside the function; {contract.may_keep}")
 
 
 def _of_arguments(function: ast.FunctionDef, contract: Contract) -> Iterator[Breach]:

@@ -30,7 +30,7 @@ SETTINGS = np.dtype(
             "reservation", "routing", "model_choice", "output_prediction_pm",
             "scaling", "period_us", "scaling_cooldown_us", "min_accounts", "max_accounts",
             "dedicated_overflow", "fits_anywhere_tokens",
-            "scaling_at",                                     # a policy of one's own, by the number that `policies.plug` gave it
+            "scaling_at", "tier_at",                          # policies of one's own, by the numbers that `policies.plug` gave them
         )
     ]
 )  # fmt: skip
@@ -133,6 +133,10 @@ POOL = np.dtype(
     ]
 )  # fmt: skip
 
+# what a policy of one's own is asked about one limit, in its whole units: the limit, and the tiers' shares of it
+ROOM = np.dtype([("units", "<i8"), ("capacity", "<i8"), ("free", "<i8"), ("dimension", "<i8")])
+CLAIM = np.dtype([("rank", "<i8"), ("share", "<i8"), ("left", "<i8")])
+
 # status of a request slot
 FREE, WAITING, IN_FLIGHT, RESTING = 0, 1, 2, 3
 
@@ -192,6 +196,9 @@ class State(NamedTuple):
     memory: Floats
     scaling_params: Floats
     scaling_memory: Floats   # (pool, word)
+    tier_params: Floats
+    room: Rows
+    claims: Rows             # by tier
     effects: Rows
     log: Rows
 
@@ -199,7 +206,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, I8, OFFER, I8, I8, I8, I8, U1, REACH, I8, U1, I8, F8, F8, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, I8, OFFER, I8, I8, I8, I8, U1, REACH, I8, U1, I8, F8, F8, F8, F8, F8, ROOM, CLAIM, EFFECT, ROW,
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class Room:
     def __init__(self, facts: Facts, notes: Notebook) -> None:
         self._facts, self._notes = facts, notes
         self.mode = facts.bundle.reservation.mode
+        self._is_own = ":" in self.mode
         self._limiters: dict[int, Limiter] = {}
         self._shares: dict[tuple[int, int], Limiter] = {}
         self._doubtful: set[int] = set()          # rows whose use the log does not tell exactly
@@ -111,8 +112,14 @@ class Room:
             if 0 < fact.rank <= facts.rank
         )
 
+    def is_known(self, place: DeploymentFact) -> bool:
+        """Whether it is known whom a reservation keeps from a deployment: not what a policy of the user's own says."""
+        return not (self._is_own and place.shared)
+
     def surely_has_room(self, case: Case, place: DeploymentFact) -> bool:
         """Whether the deployment has room beyond any doubt."""
+        if not self.is_known(place):
+            return False
         trunk = self.mode == "trunk" and place.shared
         for row, used, held in self._needs(case, place):
             kept = self._kept(row, case.tier) if trunk else 0

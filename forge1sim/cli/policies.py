@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     ROUTING = "routing"
     SCALING = "scaling"
+    TIER = "tier"
 
 
 policies = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False, rich_markup_mode=None)

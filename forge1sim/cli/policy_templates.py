@@ -177,5 +177,78 @@ def test_none_is_retired_that_is_needed_nor_at_once(policy, question, quiet):
         assert quiet >= 4
 '''
 
-TEMPLATES = {"routing": (_ROUTING, _ROUTING_TEST), "scaling": (_SCALING, _SCALING_TEST)}
+_TIER = '''\
+"""A tier policy of your own: may this request take room of a limit, or is that kept for other tiers?
+
+A plain function of its arguments. It keeps nothing, and uses no clock, file or chance. Numba compiles it.
+Helpers that it calls are decorated with `compiled` of policies.compile.
+"""
+
+from policies.rows import Floats, Row, Rows
+
+KEPT = 0      # params[0]: which part of what is left of the higher tiers' shares stays free for them, 0 to 1
+
+
+def NAME(request: Row, limit: Row, tiers: Rows, params: Floats, now_us: int) -> bool:
+    """Lower tiers leave free what the tiers above have left of their shares, or a part of that.
+
+    Args:
+        request: who asks: request["tier"] (row of `tiers`), ["service_class"] (1: batch), ["input_tokens"] ...
+        limit: one limit of a shared account that has room for it: limit["units"] that the request would take,
+            ["capacity"], what is ["free"] now, ["dimension"] (rpm 0, tpm 1, itpm 2, otpm 3, rpd 4, tpd 5, spend 6,
+            concurrency 7, acceleration 8).
+        tiers: by tier: ["rank"] (0 is the highest), the ["share"] of the limit granted to it, and what it has ["left"]
+            of that (below 0: it has borrowed so much), in units of the limit.
+        params: `policies.reservation.params` of the scenario; 0 where it names none.
+        now_us: the time in microseconds since 1970.
+
+    Returns:
+        Whether the request may take its units. It is asked for every limit of a deployment: all must agree.
+    """
+    kept = 0
+    for tier in range(tiers.size):
+        if tiers[tier]["rank"] < tiers[request["tier"]]["rank"]:
+            kept += max(tiers[tier]["left"], 0)
+    return limit["units"] + params[KEPT] * kept <= limit["free"]
+'''
+
+_TIER_TEST = '''\
+"""The laws of NAME, tried on states drawn at random. Run: pytest test_NAME.py"""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.registry import load_policy
+from policies.samples import tier_question
+
+questions = st.builds(tier_question, st.integers(0, 2**32), st.integers(1, 16))
+
+
+@pytest.fixture(scope="module")
+def policy():
+    """The policy, checked against the contract and compiled."""
+    return load_policy(Path(__file__).with_name("NAME.py"), "NAME", "tier")
+
+
+@settings(deadline=None)      # the first call compiles
+@given(question=questions)
+def test_the_highest_tier_is_kept_out_by_nobody(policy, question):
+    question.requests["tier"] = question.tiers["rank"].argmin()
+    assert policy(*question.arguments)
+
+
+@settings(deadline=None)
+@given(question=questions)
+def test_whoever_goes_leaves_the_part_that_is_kept(policy, question):
+    if policy(*question.arguments):
+        tiers, limit = question.tiers, question.limits[0]
+        above = tiers["rank"] < tiers["rank"][question.requests[0]["tier"]]
+        kept = tiers["left"][above].clip(min=0).sum()
+        assert limit["free"] - limit["units"] >= question.params[0] * kept
+'''
+
+TEMPLATES = {"routing": (_ROUTING, _ROUTING_TEST), "scaling": (_SCALING, _SCALING_TEST), "tier": (_TIER, _TIER_TEST)}
 """By kind: the policy, and its test."""

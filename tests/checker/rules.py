@@ -58,10 +58,16 @@ def worlds() -> dict[str, Callable[[], World]]:
     for choice in ("best_quality", "any"):
         found[choice] = lambda choice=choice: _varied(routing=Routing(model_choice=choice))
     found["predictive"] = lambda: _varied(scaling=Scaling(policy="predictive", period_s=1.0, hold_periods=1, cooldown_s=1.0))
+    found["own tiers"] = lambda: World(**{**vars(_varied(reservation=Reservation(mode="mine.py:mine"))), "own_policies": {"tier": mine}})
     found["no queue"] = lambda: _varied(queue=Queueing(enabled=False))
     for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain", "unsure", "growth", "spent"):
         found[subject] = lambda subject=subject: small_world(subject)
     return found
+
+
+def mine(request: Any, limit: Any, tiers: Any, _params: Any, _now_us: int) -> bool:
+    """A tier policy of one's own: what the highest tier has left of its share stays free."""
+    return bool(request["tier"] == 0 or limit["units"] + max(tiers[0]["left"], 0) <= limit["free"])
 
 
 def _varied(**changes: Any) -> World:

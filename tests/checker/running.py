@@ -16,7 +16,7 @@ def run(world: World) -> NDArray[np.void]:
     stage = Stage(
         lay_out(world.platform, world.start_us), world.bundle, world.platform.faults, iter([world.requests.copy()]),
         start_us=world.start_us, horizon_us=round(world.horizon_s * 1e6), drain_us=round(world.drain_s * 1e6),
-        seed=world.seed, sink=lambda rows: chunks.append(rows.copy()),
+        seed=world.seed, sink=lambda rows: chunks.append(rows.copy()), own_policies=world.own_policies,
     )  # fmt: skip
     run_compiled(stage)
     return np.concatenate(chunks)

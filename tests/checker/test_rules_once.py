@@ -7,7 +7,6 @@ from rules import NOTICED
 # Nothing to notice, each for its reason.
 EXCUSED = {
     "policies.routing.unplugged = 0": "stands in a place that no shipped policy calls",
-    "policies.lines.has_floor = True": "a short cut: whether a tier is owed room says the same, and takes longer",
     "policies.waiting._may_use = True": "a short cut: room is offered in vain, and nobody takes it",
     "policies.capacity.counts_shares = True": "a short cut: shares counted in vain where nobody reads them",
 }  # fmt: skip

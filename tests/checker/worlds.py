@@ -31,6 +31,7 @@ class World:
     drain_s: float = 3600.0
     start_us: int = START_US
     seed: int = 1
+    own_policies: dict[str, Callable[..., int]] = field(default_factory=dict, repr=False)
 
 
 def requests(

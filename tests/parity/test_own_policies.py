@@ -14,7 +14,7 @@ from forge1sim.run import simulate
 from forge1sim.scenario.folders import Folders
 from forge1sim.scenario.load import load_scenario
 from policies.errors import PolicyError
-from policies.log import ACCOUNT, ACTIVE, DRAINING, ORDERED, STANDBY
+from policies.log import ACCOUNT, ACTIVE, DISPATCH, DRAINING, ORDERED, STANDBY
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = """\
@@ -47,7 +47,24 @@ def choose(pool, params, memory, now_us):
         return 1
     return -1 if pool["waiting"] == 0 and pool["in_flight"] < 4 * pool["accounts"] and pool["orderable"] + pool["standby"] > 0 else 0
 """, "3"),
+    "tier": ("policies.reservation", "mode", """\
+def choose(request, limit, tiers, params, now_us):
+    kept = 0
+    for tier in range(tiers.size):
+        if tiers[tier]["rank"] < tiers[request["tier"]]["rank"]:
+            kept += max(tiers[tier]["left"], 0)
+    return limit["units"] + params[0] * kept <= limit["free"]
+""", "0.75"),
 }  # fmt: skip
+HALVES = [
+    "policies.tiers.enterprise.guaranteed_capacity=0.5", "policies.tiers.professional.guaranteed_capacity=0",
+    "policies.tiers.standard.guaranteed_capacity=0.5", "policies.queue.enabled=false",
+]  # fmt: skip
+SHIPPED_MODES = {
+    "none": "return True",
+    "partition": "return limit['units'] <= tiers[request['tier']]['left']",
+    "trunk": "return limit['units'] + (tiers[0]['share'] if request['tier'] > 0 else 0) <= limit['free']",
+}
 
 
 def _load(folder, kind, text=None, params=None):
@@ -116,7 +133,7 @@ def test_the_bundle_hash_covers_the_text_of_the_policy(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", OWN)
 def test_a_policy_that_breaks_its_contract_stops_the_run_with_its_line(tmp_path, kind):
-    text = OWN[kind][2].replace("):\n", "):\n    params[0] = 1.0\n", 1)
+    text = OWN[kind][2].replace("now_us):\n", "now_us):\n    params[0] = 1.0\n", 1)
     with pytest.raises(PolicyError, match=r"^mine.py:2: choose writes to `params`; "):
         simulate(_load(tmp_path, kind, text=text))
 
@@ -155,3 +172,30 @@ def test_each_pool_remembers_for_itself(tmp_path):
     rows = []
     simulate(loaded, sinks=(lambda chunk: rows.extend(chunk[chunk["kind"] == ACCOUNT]["time_us"].tolist()),))
     assert rows == [loaded.start_us + 5 * 2_000_000]
+
+
+@pytest.mark.parametrize("mode", SHIPPED_MODES)
+def test_a_tier_policy_that_says_what_a_shipped_mode_says_admits_the_same(tmp_path, mode):
+    (tmp_path / "mine.py").write_text(f"def choose(request, limit, tiers, params, now_us):\n    {SHIPPED_MODES[mode]}\n")
+    scenario = tmp_path / "own.yaml"
+    scenario.write_text(PLATFORM)
+    hashes = [
+        _hash(load_scenario(scenario, [*HALVES, f"policies.reservation.mode={name}"], folders=Folders.of(policies=[tmp_path])))
+        for name in (mode, "mine.py:choose")
+    ]
+    assert hashes[0] == hashes[1]
+
+
+def test_whom_a_tier_policy_keeps_out_goes_as_soon_as_it_says_so(tmp_path):
+    """Nothing but time lets these go, and they are asked again within a tenth of a second."""
+    (tmp_path / "mine.py").write_text(
+        "def choose(request, limit, tiers, params, now_us):\n    return now_us - request['arrive_us'] >= 700_000\n"
+    )
+    scenario = tmp_path / "own.yaml"
+    scenario.write_text(PLATFORM)
+    settings = ["policies.reservation.mode=mine.py:choose", "tenants=[{name: gold, tier: enterprise, demand: {requests_per_s: 0.2}}]"]
+    rows = []
+    loaded = load_scenario(scenario, settings, folders=Folders.of(policies=[tmp_path]))
+    simulate(loaded, sinks=(lambda chunk: rows.extend(chunk[chunk["kind"] == DISPATCH]["v2"].tolist()),))
+    assert rows
+    assert all(700_000 <= waited_us < 800_000 for waited_us in rows)

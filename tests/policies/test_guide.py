@@ -75,6 +75,13 @@ def test_the_growing_pool_has_as_many_accounts_as_it_needs(done):
     assert 1 < len(used) < len(accounts)
 
 
+def test_keeping_what_is_left_serves_more_than_keeping_all(done):
+    folder, _ = done
+    trunk, left = (summary(folder, run)["tiers"] for run in ("trunk", "left"))
+    assert trunk["enterprise"]["wait_p99_s"] == left["enterprise"]["wait_p99_s"] == 0
+    assert left["standard"]["served"] > 1.6 * trunk["standard"]["served"]
+
+
 def test_the_spoiler_is_told_in_the_words_of_the_guide(done, root):
     _, said = done
     message = "spoiler.py:3: spoiler writes to `deployments`, field 'weight'; only `memory` may be written"

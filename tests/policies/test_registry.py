@@ -86,6 +86,41 @@ def test_a_breach_names_check_file_line_function_and_rule(tmp_path, case):
     assert "\n" not in str(refused.value)
 
 
+SCALING = "def choose(pool, params, memory, now_us):\n"
+TIER = "def choose(request, limit, tiers, params, now_us):\n"
+BROKEN_BY_KIND = {
+    "two accounts at once": ("answers", "scaling", 1, "returned 2; must return 1 (add an account), -1", SCALING + "    return 2\n"),
+    "an answer gone wrong by what is remembered": (
+        "answers", "scaling", 1, "returned 2", SCALING + "    memory[0] += 1.0\n    return min(int(memory[0]), 2)\n",
+    ),
+    "a pool written to": ("pure", "scaling", 2, "`pool`, field 'accounts'; only", SCALING + "    pool['accounts'] = 1\n    return 0\n"),
+    "a share of a yes": ("answers", "tier", 1, "returned 0.5 (float); must return 1", TIER + "    return 0.5\n"),
+    "neither yes nor no": ("answers", "tier", 1, "returned 2; must return 1", TIER + "    return 2\n"),
+    "a tier written to": ("pure", "tier", 2, "`tiers`, field 'left'; nothing", TIER + "    tiers[0]['left'] = 1\n    return 1\n"),
+    "a tier policy that remembers": (
+        "state", "tier", 4, "a tier policy remembers nothing",
+        "import numpy as np\nSEEN = np.zeros(1)\n" + TIER + "    SEEN[0] += 1\n    return 1\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN_BY_KIND)
+def test_each_kind_is_held_to_its_own_contract(tmp_path, case):
+    check, kind, line, words, text = BROKEN_BY_KIND[case]
+    examination = examine_policy(_written(tmp_path, text), "choose")
+    assert examination.kind == kind
+    broken = [one for one in examination.checks if one.passed is False]
+    assert [one.name for one in broken] == [check]
+    assert broken[0].message.startswith(f"mine.py:{line}: choose ")
+    assert words in broken[0].message
+
+
+@pytest.mark.parametrize("answer", ["True", "1", "limit['units'] <= limit['free']", "int(limit['units'] > 3)"])
+def test_a_tier_policy_answers_by_a_truth_or_a_number(tmp_path, answer):
+    policy = load_policy(_written(tmp_path, TIER + f"    return {answer}\n"), "choose", "tier")
+    assert {int(policy(*question.arguments)) for question in questions("tier")} <= {0, 1}
+
+
 @pytest.mark.skipif(JIT_DISABLED, reason="what does not compile cannot be told with NUMBA_DISABLE_JIT=1")
 @pytest.mark.parametrize("case", NOT_COMPILABLE)
 def test_what_does_not_compile_is_told_in_a_line(tmp_path, case):
