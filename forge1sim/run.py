@@ -165,7 +165,8 @@ def _stage(
 
     return Stage(
         layout, loaded.bundle, loaded.faults, requests, start_us=loaded.start_us, horizon_us=loaded.horizon_us,
-        drain_us=loaded.drain_us, seed=seed, sink=sink, own_policies=_own_policies(loaded), on_report=report,
+        drain_us=loaded.drain_us, seed=seed, sink=sink, own_policies=_own_policies(loaded),
+        estimation=loaded.scenario.workload.estimation, on_report=report,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from forge1sim.drivers.world import build_world, load_sheet, open_world, start
 from forge1sim.errors import RunError
 from forge1sim.providers import build_emulator
+from forge1sim.workload.spec import EXACT, Estimation
 from policies.build import build_state
 from policies.bundle import PolicyBundle
 from policies.layout import Layout
@@ -45,6 +46,7 @@ class Stage:
         seed: int,
         sink: Sink,
         own_policies: Mapping[str, Callable[..., int]] = MappingProxyType({}),
+        estimation: Estimation = EXACT,
         on_report: Report = _no_report,
     ) -> None:
         self.layout = layout
@@ -54,7 +56,7 @@ class Stage:
         plugged = {kind: plug(policy, kind) for kind, policy in own_policies.items()}
         self.gateway = build_state(layout, bundle, start_us, seed, plugged)
         self.providers = build_emulator(layout, faults, start_us, seed)
-        self.world = build_world(bundle.queue.max_in_system)
+        self.world = build_world(bundle.queue.max_in_system, estimation)
         self.user_policy = plugged["routing"] if "routing" in plugged else _unplugged()
         self.finished_us = start_us
         self._state, self._world = open_state(self.gateway), open_world(self.world)

@@ -151,7 +151,8 @@ def _set_model(row: Row, model: Model, values_lo: int) -> None:
     speed = model.speed
     cached = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
     _fill(
-        row, max_output_tokens=model.max_output_tokens, input_nano_usd_per_1m=_nano_per_1m(model, model.input_usd_per_1m),
+        row, max_output_tokens=model.max_output_tokens, context_tokens=model.context_tokens,
+        input_nano_usd_per_1m=_nano_per_1m(model, model.input_usd_per_1m),
         cached_nano_usd_per_1m=_nano_per_1m(model, cached), output_nano_usd_per_1m=_nano_per_1m(model, model.output_usd_per_1m),
         service=BY_SPEED, ttft_s=speed.ttft_s, s_per_input_token=speed.s_per_1k_input / 1000,
         s_per_output_token=1 / speed.tokens_per_s, noise_sigma=speed.noise_sigma, load_slope=speed.load_slope,

@@ -62,7 +62,7 @@ DEPLOYMENT = np.dtype(
 
 MODEL = np.dtype(
     [
-        ("max_output_tokens", "<i8"),
+        ("max_output_tokens", "<i8"), ("context_tokens", "<i8"),
         ("input_nano_usd_per_1m", "<i8"), ("cached_nano_usd_per_1m", "<i8"), ("output_nano_usd_per_1m", "<i8"),
         ("service", "<i8"),            # a kind of `service`: by speed, or a distribution
         ("ttft_s", "<f8"), ("s_per_input_token", "<f8"), ("s_per_output_token", "<f8"),

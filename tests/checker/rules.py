@@ -22,6 +22,7 @@ from running import run
 from worlds import World, rich_world, shared_world, small_world
 
 import policies
+from forge1sim.workload.spec import Estimation
 from policies.bundle import Queueing, Reservation, Routing, Scaling
 
 # Modules without rules: words, tables, and what compiles or loads.
@@ -59,6 +60,10 @@ def worlds() -> dict[str, Callable[[], World]]:
         found[choice] = lambda choice=choice: _varied(routing=Routing(model_choice=choice))
     found["predictive"] = lambda: _varied(scaling=Scaling(policy="predictive", period_s=1.0, hold_periods=1, cooldown_s=1.0))
     found["own tiers"] = lambda: World(**{**vars(_varied(reservation=Reservation(mode="mine.py:mine"))), "own_policies": {"tier": mine}})
+    for mode in ("floor", "cap"):
+        found[f"guessing {mode}"] = lambda mode=mode: World(
+            **{**vars(_varied(reservation=Reservation(mode=mode))), "estimation": Estimation(input_tokens_cv=0.4, complexity_sd=0.2)}
+        )
     found["no queue"] = lambda: _varied(queue=Queueing(enabled=False))
     for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain", "unsure", "growth", "spent"):
         found[subject] = lambda subject=subject: small_world(subject)
