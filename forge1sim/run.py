@@ -167,17 +167,19 @@ def _stage(
 
     return Stage(
         layout, loaded.bundle, loaded.faults, requests, start_us=loaded.start_us, horizon_us=loaded.horizon_us,
-        drain_us=loaded.drain_us, seed=seed, sink=sink, routing=_user_routing(loaded), on_report=report,
+        drain_us=loaded.drain_us, seed=seed, sink=sink, own_policies=_own_policies(loaded),
+        estimation=loaded.scenario.workload.estimation, on_report=report,
     )  # fmt: skip
 
 
-def _user_routing(loaded: "LoadedScenario") -> Callable[..., int] | None:
-    name = loaded.bundle.routing.policy
-    if name not in loaded.user_policies:
-        return None
-    from policies.registry import load_routing_policy
+def _own_policies(loaded: "LoadedScenario") -> dict[str, Callable[..., int]]:
+    """The user's own policies by kind, checked and compiled."""
+    named = loaded.bundle.own_policies()
+    if not named:
+        return {}
+    from policies.registry import load_policy
 
-    return load_routing_policy(loaded.user_policies[name], name.rpartition(":")[2])
+    return {kind: load_policy(loaded.user_policies[name], name.rpartition(":")[2], kind) for kind, name in named.items()}
 
 
 def _drive(stage: Stage, driver: str, processes: "tuple[Process, ...]") -> None:

@@ -1,21 +1,25 @@
 """From platform and bundle to the gateway's state: the one place where data becomes tables."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies import capacity, limits, scaling
 from policies.arena import allocate
-from policies.bundle import PolicyBundle
+from policies.bundle import PolicyBundle, Scaling
 from policies.charge import CHARGE_RULES
+from policies.contracts import MEMORY_WORDS, PARAMS
 from policies.deadlines import NO_PLACE
 from policies.errors import SchemaError
 from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano_usd
 from policies.limits import BUCKET_UNIT
 from policies.log import ACTIVE, ORDERABLE, STANDBY
-from policies.routing import MEMORY_WORDS, MODEL_CHOICE_CODES, ROUTING_CODES, USER
+from policies.routing import MODEL_CHOICE_CODES, ROUTING_CODES
+from policies.routing import USER as USER_ROUTING
 from policies.rows import Row, Rows
 from policies.schema import Model, TenantGroup, Tier
 from policies.state import (
@@ -94,8 +98,14 @@ def tier_of(group: TenantGroup, tiers: tuple[Tier, ...]) -> int:
     return max(fitting, key=lambda row: tiers[row].min_contract_usd_per_month)
 
 
-def build_state(layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, *, user_routing: bool = False) -> NDArray[np.uint8]:
-    """The gateway's state at `start_us`, empty, in one block. Raises SchemaError for what cannot be built."""
+def build_state(
+    layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, plugged: Mapping[str, int] = MappingProxyType({})
+) -> NDArray[np.uint8]:
+    """The gateway's state at `start_us`, empty, in one block.
+
+    `plugged` has the numbers of policies of one's own by kind, as `policies.plug` gave them for this process.
+    Raises SchemaError for what cannot be built.
+    """
     if len(layout.models) > MOST_MODELS:
         raise SchemaError(f"models: {len(layout.models)} given, at most {MOST_MODELS} are possible")
     tiers = len(bundle.tiers)
@@ -105,19 +115,21 @@ def build_state(layout: Layout, bundle: PolicyBundle, start_us: int, seed: int, 
     limit_count = len(layout.limits) + sum(group.count * len(own) for group, own in zip(layout.tenant_groups, group_limits, strict=True))
     log_sizes = [_log_size(limit) for limit in layout.limits]
     width = max(1, len(layout.deployments))
+    pools = max(1, len(_pool_keys(layout)))
     segments = min(MOST_SEGMENTS, max(64, 8 * len(accesses) * (len(layout.models) + 1)))
     rows = [
         1, 1, len(layout.accounts), max(1, len(layout.buckets)), width, len(layout.models), max(1, len(layout.tenant_names)),
-        tiers, segments, _pool_count(layout, bundle), max(1, limit_count), max(1, len(layout.limits) * tiers),
+        tiers, segments, pools, max(1, limit_count), max(1, len(layout.limits) * tiers),
         max(1, sum(log_sizes)), bundle.queue.max_in_system, bundle.queue.max_in_system, segments, width, len(layout.models),
         CHARGE_RULES, POINTS_PER_MODEL * len(layout.models),
         max(len(layout.models), sum(map(len, chains)) + len(layout.models)), width, len(accesses) * width,
-        len(accesses) * len(layout.models), len(accesses) * width, segments * width, segments * width, 16, MEMORY_WORDS,
+        len(accesses) * len(layout.models), len(accesses) * width, segments * width, segments * width,
+        PARAMS, MEMORY_WORDS, PARAMS, pools * MEMORY_WORDS, PARAMS, 1, tiers,
         16 * (width + 4) + 4 * width + 64, LOG_ROWS + LOG_SLACK + 40 * len(layout.accounts),
     ]  # fmt: skip
     block, _ = allocate(list(zip(SECTION_TYPES, rows, strict=True)), HEADER_WORDS)
     state = open_state(block)
-    _fill_settings(state, bundle, start_us, seed, user_routing)
+    _fill_settings(state, bundle, start_us, seed, plugged)
     _fill_limits(state, layout, log_sizes, start_us)
     _fill_shares(state, layout, bundle, start_us)
     _fill_accounts(state, layout, bundle)
@@ -135,9 +147,11 @@ def _micro(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
-def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int, user_routing: bool) -> None:
+def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int, plugged: Mapping[str, int]) -> None:
     queue, retry, cooldown, scale = bundle.queue, bundle.retry, bundle.cooldown, bundle.scaling
-    code = USER if user_routing else ROUTING_CODES[bundle.routing.policy]
+    code = USER_ROUTING if "routing" in plugged else ROUTING_CODES[bundle.routing.policy]
+    reservation = capacity.USER if "tier" in plugged else RESERVATION_CODES[bundle.reservation.mode]
+    scaling_code = scaling.USER if "scaling" in plugged else scaling.SCALING_CODES[scale.policy]
     values = {
         "seed": seed, "start_us": start_us, "budget_period_us": BUDGET_PERIOD_US,
         "queue_enabled": queue.enabled, "max_waiting": queue.max_waiting,
@@ -147,18 +161,27 @@ def _fill_settings(state: State, bundle: PolicyBundle, start_us: int, seed: int,
         "failures_to_cool": cooldown.failures_to_cool, "failure_window_us": _micro(cooldown.failure_window_s),
         "cooldown_us": _micro(cooldown.cooldown_s), "throttle_us": _micro(cooldown.throttle_s),
         "overload_us": _micro(cooldown.overload_s), "acceleration_us": _micro(cooldown.acceleration_s),
-        "money_us": _micro(cooldown.money_s), "reservation": RESERVATION_CODES[bundle.reservation.mode],
+        "money_us": _micro(cooldown.money_s), "reservation": reservation, "tier_at": plugged.get("tier", 0),
         "routing": code, "model_choice": MODEL_CHOICE_CODES[bundle.routing.model_choice],
         "output_prediction_pm": round(bundle.output_prediction_ratio * 1000),
-        "scaling": scaling.SCALING_CODES[scale.policy], "period_us": _micro(scale.period_s),
-        "hold_periods": scale.hold_periods, "scaling_cooldown_us": _micro(scale.cooldown_s),
-        "min_accounts": scale.min_accounts, "max_accounts": scale.max_accounts,
-        "dedicated_overflow": bundle.reservation.dedicated_overflow, "add_above": scale.add_above,
-        "retire_below": scale.retire_below, "horizon_s": scale.horizon_s,
+        "scaling": scaling_code, "scaling_at": plugged.get("scaling", 0), "period_us": _micro(scale.period_s),
+        "scaling_cooldown_us": _micro(scale.cooldown_s), "min_accounts": scale.min_accounts, "max_accounts": scale.max_accounts,
+        "dedicated_overflow": bundle.reservation.dedicated_overflow,
     }  # fmt: skip
     for name, value in values.items():
         state.settings[0][name] = value
     state.params[: len(bundle.routing.params)] = bundle.routing.params
+    state.tier_params[: len(bundle.reservation.params)] = bundle.reservation.params
+    of_scaling = scaling_params(scale)
+    state.scaling_params[: len(of_scaling)] = of_scaling
+
+
+def scaling_params(spec: Scaling) -> tuple[float, ...]:
+    """What the scaling policy gets as `params`: a shipped one what the fields say, by `scaling.ADD_ABOVE` and so on."""
+    if spec.policy not in scaling.SCALING_CODES:
+        return spec.params
+    periods_ahead = spec.horizon_s * 1_000_000.0 / _micro(spec.period_s)
+    return spec.add_above, spec.retire_below, float(spec.hold_periods), periods_ahead
 
 
 def _log_size(limit: LimitRow) -> int:
@@ -227,11 +250,6 @@ def _fill_shares(state: State, layout: Layout, bundle: PolicyBundle, start_us: i
 
 def _pool_keys(layout: Layout) -> list[tuple[int, str | None]]:
     return list(dict.fromkeys((account.provider, account.spec.dedicated_to) for account in layout.accounts))
-
-
-def _pool_count(layout: Layout, bundle: PolicyBundle) -> int:
-    del bundle
-    return max(1, len(_pool_keys(layout)))
 
 
 def _fill_accounts(state: State, layout: Layout, bundle: PolicyBundle) -> None:
@@ -338,7 +356,7 @@ def _fill_tiers(state: State, bundle: PolicyBundle) -> None:
     for rank, number in enumerate(by_priority(bundle.tiers)):
         row = state.tiers[number]
         row["priority_milli"] = round(bundle.tiers[number].priority_score * 1000)
-        row["rank"] = rank
+        row["rank"] = state.claims[number]["rank"] = rank
         row["share_pm"] = round(shares[number] * 1000)
         row["above_pm"] = round(above * 1000)
         above += shares[number]

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, model_validator
 
+from policies.contracts import CONTRACTS, OWN_POLICY, PARAMS
 from policies.schema import Count, Flag, Name, NonNegative, Number, Positive, Ratio, Table, Tier
+from policies.shipped import shipped_names
 
 BUNDLE_SCHEMA_VERSION = 1
 
@@ -25,17 +27,27 @@ DESIGN_TIERS = (
 )  # fmt: skip
 
 
+# A shipped name, or `file.py:function` of the operator's policy folders; the loader checks which there are.
+PolicyName = Annotated[str, Strict(), Field(min_length=1, max_length=300)]
+Params = Annotated[tuple[Number, ...], Field(max_length=PARAMS)]
+
+
+def _names_for(field: str) -> dict[str, Any]:
+    """What editors offer for the name of a policy."""
+    return {"anyOf": [{"enum": [*shipped_names(field)]}, {"pattern": OWN_POLICY}]}
+
+
 class Routing(Table):
     """How a model and then a deployment is chosen among those with room.
 
-    `policy` is a shipped name or `file.py:function` of the operator's policy folders.
+    `policy` is a shipped name or `file.py:function` of the operator's policy folders, which gets `params`.
     `model_choice` ranks models for requests that name none; `cost_efficiency` as `policy`
     is short for `model_choice: cost_efficiency` with `headroom` inside the model.
     """
 
-    policy: Annotated[str, Strict(), Field(min_length=1, max_length=300)] = "cost_efficiency"
+    policy: PolicyName = Field(default="cost_efficiency", json_schema_extra=_names_for("routing.policy"))
     model_choice: Literal["cost_efficiency", "cheapest", "best_quality", "any"] = "cost_efficiency"
-    params: tuple[Number, ...] = Field(default=(), max_length=16)
+    params: Params = ()
 
 
 class Reservation(Table):
@@ -44,11 +56,13 @@ class Reservation(Table):
     floor: lent when idle, nothing is killed, what frees goes to the owner first;
     partition: a tier uses its own share only; trunk: lower tiers leave the shares of higher
     ones free; cap: the tiers below share what higher ones leave; preempt: the owner of a
-    floor takes a borrowed slot back at once; none: shares are ignored.
+    floor takes a borrowed slot back at once; none: shares are ignored; `file.py:function` of
+    the operator's policy folders says who may take room, and gets `params`.
     Shares above 1 in sum are granted in order of priority until 1 is reached, or scaled.
     """
 
-    mode: Literal["none", "floor", "partition", "trunk", "cap", "preempt"] = "floor"
+    mode: PolicyName = Field(default="floor", json_schema_extra=_names_for("reservation.mode"))
+    params: Params = ()
     oversubscription: Literal["priority", "proportional"] = "priority"
     dedicated_overflow: Flag = True
     recovery_s: Positive = 60.0
@@ -87,9 +101,14 @@ class Cooldown(Table):
 
 
 class Scaling(Table):
-    """When accounts of a provider are added or retired. `none`, `threshold` or `predictive`."""
+    """When accounts of a provider are added or retired.
 
-    policy: Annotated[str, Strict(), Field(min_length=1, max_length=300)] = "none"
+    `policy` is `none`, `threshold`, `predictive` or `file.py:function` of the operator's policy folders,
+    which gets `params`. Every policy is asked each `period_s` and held to `cooldown_s` and the bounds on accounts.
+    """
+
+    policy: PolicyName = Field(default="none", json_schema_extra=_names_for("scaling.policy"))
+    params: Params = ()
     period_s: Positive = 60.0
     add_above: Ratio = 0.8
     retire_below: Ratio = 0.3
@@ -119,6 +138,15 @@ class PolicyBundle(Table):
     cooldown: Cooldown = Cooldown()
     scaling: Scaling = Scaling()
     output_prediction_ratio: Ratio = 0.5
+
+    def named_policies(self) -> dict[str, str]:
+        """The names of the policies of each kind that may be the user's own (`policies.contracts`)."""
+        places = {kind: contract.field.split(".") for kind, contract in CONTRACTS.items()}
+        return {kind: str(getattr(getattr(self, section), field)) for kind, (section, field) in places.items()}
+
+    def own_policies(self) -> dict[str, str]:
+        """Of these the user's own: `file.py:function` by kind."""
+        return {kind: name for kind, name in self.named_policies().items() if ":" in name}
 
     def content_hash(self, user_sources: tuple[bytes, ...] = ()) -> str:
         """SHA-256 over the parameters, every source file of `policies` and the named user policies."""

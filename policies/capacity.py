@@ -8,12 +8,14 @@ own, one per (limit, tier), that are charged alongside (docs/tiers.md).
 from policies.charge import (
     CHARGE_RULES,
     LAST_AT_DISPATCH,
+    REQUESTS,
     UNCACHED_INPUT,
     charged_at_dispatch,
     charged_at_end,
     held_until_end,
     needed,
 )
+from policies.claims import ASKED_AGAIN_US, kept_limit
 from policies.compile import inlined, leaf
 from policies.limits import (
     ACCELERATION,
@@ -22,6 +24,7 @@ from policies.limits import (
     bring_up,
     charge,
     confirm,
+    correct,
     fits,
     hold,
     may_ever_fit,
@@ -32,8 +35,8 @@ from policies.log import NO_CAPACITY, NO_REASON, RESERVED
 from policies.rows import Row
 from policies.state import NEVER_US, State
 
-# what a guaranteed share means
-NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT = 0, 1, 2, 3, 4, 5
+# what a guaranteed share means; USER asks a registered function
+NONE, FLOOR, PARTITION, TRUNK, CAP, PREEMPT, USER = range(7)
 
 # where the end of an attempt gave room back
 FREED_OF_ACCOUNT, FREED_OF_BUCKET, FREED_OF_TRIAL = 1, 2, 4
@@ -105,6 +108,11 @@ def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
             if limit["capacity"] > 0:
                 least = min(least, (limit["level"] - limit["held"]) / limit["capacity"])
     deployment["free_ratio"] = least
+    if reserved and state.settings[0]["reservation"] == USER:
+        kept = kept_limit(state, slot, deployment, now_us)
+        if kept >= 0:
+            state.pulse[0]["why_limit"] = kept
+            return RESERVED
     return NO_REASON
 
 
@@ -114,6 +122,8 @@ def is_kept_out(state: State, slot: int, deployment: Row, max_output: int, worst
     request = state.requests[slot]
     if state.settings[0]["reservation"] < PARTITION or deployment["shared"] == 0:
         return False
+    if state.settings[0]["reservation"] == USER:
+        return kept_limit(state, slot, deployment, now_us) >= 0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
@@ -188,6 +198,8 @@ def room_at_us(state: State, slot: int, deployment: Row, part: int, max_output: 
             latest = max(latest, _share_ready_us(state, row, request["tier"], units, now_us))
         if latest >= NEVER_US:
             return NEVER_US
+    if reserved and mode == USER and kept_limit(state, slot, deployment, now_us) >= 0:
+        return max(latest, now_us + ASKED_AGAIN_US)
     return latest
 
 
@@ -270,18 +282,23 @@ def settle(
 ) -> int:
     """End what `reserve` began, once: give back what was held, charge what was really used.
 
-    An attempt that the provider did not serve has used nothing: all zeros. Returns where room
-    came free: FREED_OF_ACCOUNT, FREED_OF_BUCKET, their sum or 0.
+    An attempt that the provider did not serve has used nothing: all zeros. Limits that were charged
+    by an estimate of the input are corrected. Returns where room came free: FREED_OF_ACCOUNT,
+    FREED_OF_BUCKET, their sum or 0.
     """
     freed = 0
     request = state.requests[slot]
     deployment = state.deployments[request["deployment"]]
     shared = counts_shares(state, deployment)
     max_output, worst_nano_usd = request["reserved_output"], request["held_nano_usd"]
+    missed = input_tokens - request["input_tokens"] if input_tokens > 0 else 0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):
             rule = state.limits[row]["charge"]
+            if missed != 0 and REQUESTS < rule <= LAST_AT_DISPATCH:
+                _correct(state, row, request["tier"], shared, missed, request["dispatch_us"], now_us)
+                freed |= FREED_OF_ACCOUNT if part == 0 else FREED_OF_BUCKET
             if rule <= LAST_AT_DISPATCH and state.limits[row]["window"] < IN_FLIGHT:
                 continue
             held_units = held_until_end(rule, request["input_tokens"], max_output, worst_nano_usd)
@@ -300,7 +317,7 @@ def settle(
             if shared and (held_units > 0 or used > 0):
                 _share_moves(state, row, request["tier"], used, -held_units, now_us)
             if state.limits[row]["window"] == ACCELERATION and input_tokens + output_tokens > 0:
-                counted = used if rule >= UNCACHED_INPUT else charged_at_dispatch(rule, request["input_tokens"], max_output)
+                counted = used if rule >= UNCACHED_INPUT else charged_at_dispatch(rule, input_tokens, max_output)
                 # Output and what follows from it a provider counts at the end, all else when the attempt comes in.
                 counted_us = request["dispatch_us"] if rule <= UNCACHED_INPUT else now_us
                 confirm(state.limits, state.logs, row, counted, counted_us, now_us)
@@ -311,15 +328,36 @@ def settle(
     return freed
 
 
+@inlined
+def _correct(state: State, row: int, tier: int, shared: bool, missed: int, counted_us: int, now_us: int) -> None:
+    """Count on a limit, and on the shares that the tier counts against, what the estimate of the input missed."""
+    correct(state.limits, state.logs, row, missed, counted_us, now_us)
+    if not shared:
+        return
+    tiers = state.tiers.size
+    mode = state.settings[0]["reservation"]
+    for other in range(tiers):
+        share = state.shares[row * tiers + other]
+        if share["capacity_configured"] > 0 and _counts_against(state, tier, other):
+            correct(state.shares, state.logs, row * tiers + other, missed, counted_us, now_us)
+            if (mode == FLOOR or mode == PREEMPT) and share["window"] <= PACED:
+                share["level"] = max(share["level"], 0)
+
+
+@leaf
+def _counts_against(state: State, tier: int, other: int) -> bool:
+    """Whether what one tier uses counts against the share of another: its own; under CAP all from rank 1 to its own."""
+    if state.settings[0]["reservation"] != CAP:
+        return bool(tier == other)
+    return bool(0 < state.tiers[other]["rank"] <= state.tiers[tier]["rank"])
+
+
 @leaf
 def _share_confirms(state: State, row: int, tier: int, counted: int, counted_us: int, now_us: int) -> None:
     """Tell the share limiters of one acceleration limit what the provider has served."""
     tiers = state.tiers.size
-    is_cap = state.settings[0]["reservation"] == CAP
-    rank = state.tiers[tier]["rank"]
     for other in range(tiers):
-        counts = 0 < state.tiers[other]["rank"] <= rank if is_cap else other == tier
-        if counts and state.shares[row * tiers + other]["capacity_configured"] > 0:
+        if _counts_against(state, tier, other) and state.shares[row * tiers + other]["capacity_configured"] > 0:
             confirm(state.shares, state.logs, row * tiers + other, counted, counted_us, now_us)
 
 

@@ -13,6 +13,7 @@ from policies.compile import compiled
 
 # purposes: one number each, never reused
 BACKOFF, ROUTING, SERVICE, FAILURE, SERVICE_2, FAULT, CANCELLATION = 1, 2, 3, 4, 5, 6, 7
+INPUT_ESTIMATE, COMPLEXITY_ESTIMATE = 8, 9
 # A storm must not follow the luck of a brownout that strikes at the same time.
 STORM = 900
 # A gamma variate: one for its boost, then two for each of its tries.

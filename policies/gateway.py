@@ -238,10 +238,10 @@ def _is_current(state: State, slot: int, request_number: int, status: int) -> bo
 
 @inlined
 def complete(
-    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, scale_pm: int,
+    state: State, slot: int, input_tokens: int, cached_tokens: int, output_tokens: int, complexity_pm: int, scale_pm: int,
     now_us: int, user_policy: Plugged,
 ) -> None:  # fmt: skip
-    """The provider answered: the request is served and ends."""
+    """The provider answered: the request is served and ends. `complexity_pm` is what it is found to have been."""
     state.pulse[0]["now_us"] = now_us
     request = state.requests[slot]
     deployment_row = request["deployment"]
@@ -251,7 +251,7 @@ def complete(
     taken_us = now_us - request["dispatch_us"]
     seen = deployment["latency_us"]
     deployment["latency_us"] = taken_us if seen == 0 else seen + (taken_us - seen) // 8
-    quality = performance_pm(state.points, deployment["model"], request["complexity_pm"])
+    quality = performance_pm(state.points, deployment["model"], complexity_pm)
     wait_us = request["dispatch_us"] - request["arrive_us"]
     note_request(
         state, COMPLETE, 0, slot, request["tier"], input_tokens | cached_tokens << 32, output_tokens, cost,

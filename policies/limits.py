@@ -151,6 +151,29 @@ def charge(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
 
 
 @leaf
+def correct(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-untyped-def]
+    """What was charged at `counted_us` was `units` more than that, or fewer if below 0.
+
+    Of an earlier window nothing is left to correct. What a sliding limit counted too much stays in its log.
+    """
+    limit = limits[row]
+    window = limit["window"]
+    if window == SLIDING:
+        if units > 0:
+            bring_up(limits, logs, row, now_us)
+            charge(limits, logs, row, units, now_us)
+        return
+    if window == IN_FLIGHT:
+        return
+    bring_up(limits, logs, row, now_us)
+    if window <= PACED:
+        limit["level"] = min(limit["capacity"], limit["level"] - units * limit["unit"])
+    elif counted_us >= limit["stamp_us"]:
+        limit["level"] -= units * limit["unit"]
+    limit["period_used"] += units
+
+
+@leaf
 def confirm(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-untyped-def]
     """The provider served what it has counted as `units` at `counted_us`: let it enlarge the next allowance.
 

@@ -2,10 +2,12 @@
 
 from policies import scaling
 from policies.compile import inlined
+from policies.contracts import MEMORY_WORDS
 from policies.limits import ACCELERATION, IN_FLIGHT, PACED
 from policies.log import ACCOUNT as ACCOUNT_ROW
 from policies.log import ACTIVE, DRAINING, ORDERABLE, ORDERED, STANDBY, TICK
 from policies.notes import ask, note
+from policies.plug import ask_scaling
 from policies.state import DO_READY, DO_TICK, State
 from policies.timers import ring_by
 
@@ -73,16 +75,22 @@ def _account_use(state: State, row: int, period_us: int) -> float:
 def _measure(state: State, pool_row: int, period_us: int) -> None:
     pool = state.pools[pool_row]
     total = 0.0
-    pool["accounts"], pool["standby"], pool["ordered"] = 0, 0, 0
+    pool["accounts"], pool["draining"], pool["standby"], pool["orderable"], pool["ordered"] = 0, 0, 0, 0, 0
+    pool["in_flight"], pool["waiting"] = 0, state.pulse[0]["waiting"]
     for row in range(state.accounts.size):
         account = state.accounts[row]
         if account["pool"] != pool_row:
             continue
+        pool["in_flight"] += account["in_flight"]
         if account["state"] == ACTIVE:
             pool["accounts"] += 1
             total += _account_use(state, row, period_us)
+        elif account["state"] == DRAINING:
+            pool["draining"] += 1
         elif account["state"] == STANDBY:
             pool["standby"] += 1
+        elif account["state"] == ORDERABLE:
+            pool["orderable"] += 1
         elif account["state"] == ORDERED:
             pool["ordered"] += 1
     pool["utilization"] = total / pool["accounts"] if pool["accounts"] > 0 else 0.0
@@ -130,6 +138,16 @@ def _retire(state: State, pool_row: int, utilization_pm: int, now_us: int) -> bo
 
 
 @inlined
+def _wish(state: State, pool_row: int, now_us: int) -> int:
+    """Ask the scaling policy, which remembers each pool apart."""
+    pool, settings = state.pools[pool_row], state.settings[0]
+    memory = state.scaling_memory[pool_row * MEMORY_WORDS : (pool_row + 1) * MEMORY_WORDS]
+    if settings["scaling"] == scaling.USER:
+        return ask_scaling(settings["scaling_at"], pool, state.scaling_params, memory, now_us)
+    return scaling.choose(settings["scaling"], pool, state.scaling_params, memory, now_us)
+
+
+@inlined
 def tick(state: State, now_us: int) -> None:
     """A scaling period has passed: measure each pool, ask the scaling policy, act."""
     settings = state.settings[0]
@@ -139,7 +157,7 @@ def tick(state: State, now_us: int) -> None:
         _measure(state, pool_row, settings["period_us"])
         utilization_pm = int(pool["utilization"] * 1000.0)
         note(state, TICK, 0, -1, 0, -1, -1, -1, pool_row, utilization_pm, pool["accounts"], 0, 0)
-        change = scaling.change(pool, settings, now_us)
+        change = scaling.allowed(_wish(state, pool_row, now_us), pool, settings, now_us)
         acted = False
         if change > 0:
             acted = _add(state, pool_row, utilization_pm, now_us)
@@ -147,7 +165,6 @@ def tick(state: State, now_us: int) -> None:
             acted = _retire(state, pool_row, utilization_pm, now_us)
         if acted:
             pool["changed_us"] = now_us
-            pool["above"], pool["below"] = 0, 0
     ask(state, DO_TICK, -1, -1, now_us + settings["period_us"])
 
 

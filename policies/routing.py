@@ -24,7 +24,6 @@ from policies.state import POINTS_PER_MODEL
 NOWHERE = -1
 ROUND_ROBIN_LAST = 0        # memory word of round robin: the deployment chosen last, plus one
 UNIFORM = 1                 # memory word the gateway fills with the request's own uniform draw
-MEMORY_WORDS = 64
 
 
 @compiled

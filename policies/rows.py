@@ -10,5 +10,5 @@ Row = np.void
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
-Plugged = Any       # a user's policy as `policies.plug.plug` gives it: an address, or the function itself
+Plugged = int       # a user's policy as `policies.plug.plug` gives it
 Handle = Any        # a block as `policies.arena.handle` gives it: an address, or the block itself

@@ -12,6 +12,11 @@ class Shipped:
     about: str
 
 
+def shipped_names(field: str) -> tuple[str, ...]:
+    """The names that are shipped for a field of the bundle."""
+    return tuple(policy.name for policy in SHIPPED if policy.field == field)
+
+
 def _of(field: str, **about: str) -> tuple[Shipped, ...]:
     return tuple(Shipped(field, name, text) for name, text in about.items())
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeGuard
 
-ARGUMENTS = ("request", "candidates", "deployments", "tenant", "params", "memory", "now_us")
-MEMORY = "memory"
+from policies.contracts import CONTRACTS, MEMORY, Contract
+
 ALLOWED_MODULES = ("numpy", "math", "numba", "policies")
 _HARMLESS_MODULES = ("__future__",)
 _FORBIDDEN_CALLS = frozenset(
@@ -40,18 +40,24 @@ def find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
     return next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name), None)
 
 
-def breaches(tree: ast.Module, function: ast.FunctionDef) -> list[Breach]:
+def arguments_of(function: ast.FunctionDef) -> tuple[str, ...]:
+    """The names of what a function takes by place."""
+    return tuple(argument.arg for argument in (*function.args.posonlyargs, *function.args.args))
+
+
+def breaches(tree: ast.Module, function: ast.FunctionDef, contract: Contract) -> list[Breach]:
     """Every rule broken: signature, imports and names, state outside `memory`, writes to other arguments."""
-    found = [*_of_signature(function), *_of_words(tree), *_of_outside_state(tree), *_of_arguments(function)]
+    found = [*_of_signature(function, contract), *_of_words(tree), *_of_outside_state(tree, contract), *_of_arguments(function, contract)]
     return sorted(found, key=lambda breach: breach.line)
 
 
-def _of_signature(function: ast.FunctionDef) -> Iterator[Breach]:
-    given = function.args
-    names = [argument.arg for argument in (*given.posonlyargs, *given.args)]
+def _of_signature(function: ast.FunctionDef, contract: Contract) -> Iterator[Breach]:
+    given, names = function.args, arguments_of(function)
     extra = given.vararg or given.kwarg or given.kwonlyargs or given.defaults
-    if tuple(names) != ARGUMENTS or extra:
-        yield Breach(SIGNATURE, function.lineno, f"takes ({ast.unparse(given)}); must take exactly ({', '.join(ARGUMENTS)})")
+    if names != contract.arguments or extra:
+        what = f"takes ({ast.unparse(given)}); must take exactly ({', '.join(contract.arguments)})"
+        meant = next((other for other in CONTRACTS.values() if other.arguments == names and other is not contract), None)
+        yield Breach(SIGNATURE, function.lineno, what + (f", or be named by `{meant.field}`" if meant else ""))
 
 
 def _of_words(tree: ast.Module) -> Iterator[Breach]:
@@ -77,22 +83,21 @@ def _imported(node: ast.AST) -> list[str]:
     return []
 
 
-def _of_outside_state(tree: ast.Module) -> Iterator[Breach]:
+def _of_outside_state(tree: ast.Module, contract: Contract) -> Iterator[Breach]:
     """Writes to what outlives a call: `global`, or a table that the module holds."""
-    right = "what a policy remembers belongs in `memory`"
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         own = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
         own |= {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         for node in ast.walk(function):
             if isinstance(node, ast.Global | ast.Nonlocal):
-                yield Breach(STATE, node.lineno, f"declares {', '.join(node.names)} as outside state; {right}")
+                yield Breach(STATE, node.lineno, f"declares {', '.join(node.names)} as outside state; {contract.may_keep}")
             elif _is_write(node) and (root := _root(node)) is not None and root not in own:
-                yield Breach(STATE, node.lineno, f"writes to {ast.unparse(node)} outside the function; {right}")
+                yield Breach(STATE, node.lineno, f"writes to {ast.unparse(node)} outside the function; {contract.may_keep}")
 
 
-def _of_arguments(function: ast.FunctionDef) -> Iterator[Breach]:
+def _of_arguments(function: ast.FunctionDef, contract: Contract) -> Iterator[Breach]:
     """Writes through an argument other than `memory`, or through a row taken out of one."""
-    origin = {name: name for name in ARGUMENTS if name != MEMORY}
+    origin = {name: name for name in contract.arguments if name != MEMORY}
     for node in _in_order(function):
         if isinstance(node, ast.Assign | ast.For):
             value = node.value if isinstance(node, ast.Assign) else node.iter
@@ -104,7 +109,7 @@ def _of_arguments(function: ast.FunctionDef) -> Iterator[Breach]:
                     origin[target.id] = origin[root]
         elif _is_write(node) and (root := _root(node)) in origin:
             field = f", field {key}" if (key := _field(node)) else ""
-            yield Breach(PURE, node.lineno, f"writes to `{origin[root]}`{field}; only `{MEMORY}` may be written")
+            yield Breach(PURE, node.lineno, f"writes to `{origin[root]}`{field}; {contract.may_write}")
 
 
 def _in_order(node: ast.AST) -> Iterator[ast.AST]:

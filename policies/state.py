@@ -28,11 +28,11 @@ SETTINGS = np.dtype(
             "failures_to_cool", "failure_window_us", "cooldown_us", "throttle_us", "overload_us",
             "acceleration_us", "money_us",
             "reservation", "routing", "model_choice", "output_prediction_pm",
-            "scaling", "period_us", "hold_periods", "scaling_cooldown_us", "min_accounts", "max_accounts",
+            "scaling", "period_us", "scaling_cooldown_us", "min_accounts", "max_accounts",
             "dedicated_overflow", "fits_anywhere_tokens",
+            "scaling_at", "tier_at",                          # policies of one's own, by the numbers that `policies.plug` gave them
         )
     ]
-    + [("add_above", "<f8"), ("retire_below", "<f8"), ("horizon_s", "<f8")]
 )  # fmt: skip
 
 PULSE = np.dtype(
@@ -127,10 +127,15 @@ SEGMENT = np.dtype(
 
 POOL = np.dtype(
     [
-        ("utilization", "<f8"), ("previous", "<f8"), ("trend", "<f8"), ("changed_us", "<i8"),
-        ("accounts", "<i8"), ("standby", "<i8"), ("ordered", "<i8"), ("above", "<i8"), ("below", "<i8"),
+        ("utilization", "<f8"), ("changed_us", "<i8"),                # use over the last period; when scaling changed it last
+        ("accounts", "<i8"), ("draining", "<i8"), ("standby", "<i8"), ("orderable", "<i8"), ("ordered", "<i8"),  # in each state
+        ("in_flight", "<i8"), ("waiting", "<i8"),                     # on its accounts; for any deployment of the platform
     ]
 )  # fmt: skip
+
+# what a policy of one's own is asked about one limit, in its whole units: the limit, and the tiers' shares of it
+ROOM = np.dtype([("units", "<i8"), ("capacity", "<i8"), ("free", "<i8"), ("dimension", "<i8")])
+CLAIM = np.dtype([("rank", "<i8"), ("share", "<i8"), ("left", "<i8")])
 
 # status of a request slot
 FREE, WAITING, IN_FLIGHT, RESTING = 0, 1, 2, 3
@@ -152,7 +157,7 @@ REQUEST = np.dtype(
 DO_DISPATCH, DO_WAKE, DO_RETRY, DO_EXPIRE, DO_READY, DO_ABORT, DO_TICK = 1, 2, 3, 4, 5, 6, 7
 EFFECT = np.dtype([("kind", "<i8"), ("row", "<i8"), ("request", "<i8"), ("time_us", "<i8")])
 
-HEADER_WORDS = 96
+HEADER_WORDS = 112
 LOG_ROWS = 16_384
 LOG_SLACK = 1_024
 
@@ -189,6 +194,11 @@ class State(NamedTuple):
     places: Ints             # (segment, n): its n-th deployment
     params: Floats
     memory: Floats
+    scaling_params: Floats
+    scaling_memory: Floats   # (pool, word)
+    tier_params: Floats
+    room: Rows
+    claims: Rows             # by tier
     effects: Rows
     log: Rows
 
@@ -196,7 +206,7 @@ class State(NamedTuple):
 I8, F8, U1 = np.dtype("<i8"), np.dtype("<f8"), np.dtype("u1")
 SECTION_TYPES: tuple[np.dtype[Any], ...] = (
     SETTINGS, PULSE, ACCOUNT, BUCKET, DEPLOYMENT, MODEL, TENANT, TIER, SEGMENT, POOL, LIMIT, LIMIT, LOG_ENTRY,
-    REQUEST, I8, I8, I8, OFFER, I8, I8, I8, I8, U1, REACH, I8, U1, I8, F8, F8, EFFECT, ROW,
+    REQUEST, I8, I8, I8, OFFER, I8, I8, I8, I8, U1, REACH, I8, U1, I8, F8, F8, F8, F8, F8, ROOM, CLAIM, EFFECT, ROW,
 )  # fmt: skip
 
 

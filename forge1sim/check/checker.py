@@ -31,7 +31,7 @@ _LIMIT_CLASSES = (log.THROTTLE, log.ACCELERATION, log.DAILY_QUOTA, log.MONEY)
 
 def check_log(
     chunks: Iterable[NDArray[np.void]], platform: Platform, bundle: PolicyBundle, *, start_us: int,
-    expect_no_refusals: bool = False, work_conservation: bool = True, most_findings: int = 100,
+    expect_no_refusals: bool = False, work_conservation: bool = True, estimated: bool = False, most_findings: int = 100,
 ) -> Report:  # fmt: skip
     """Check a whole log, in order, against the rules of its platform and bundle.
 
@@ -43,21 +43,24 @@ def check_log(
             that refuses for a limit is a finding.
         work_conservation: also look, whenever time moves on, for deployments that stand idle
             while somebody waits for them. Takes most of the time where much is queued.
+        estimated: the gateway did not know input tokens and complexity, so that what it held may fall short.
         most_findings: stop after so many.
     """
-    checker = Checker(Facts(platform, bundle, start_us), expect_no_refusals, work_conservation, most_findings)
+    checker = Checker(Facts(platform, bundle, start_us), expect_no_refusals, work_conservation, estimated, most_findings)
     return checker.check(chunks)
 
 
 class Checker:
     """What is known after the rows so far."""
 
-    def __init__(self, facts: Facts, expect_no_refusals: bool, work_conservation: bool, most_findings: int) -> None:
+    def __init__(
+        self, facts: Facts, expect_no_refusals: bool, work_conservation: bool, estimated: bool, most_findings: int
+    ) -> None:
         self.facts, self.report = facts, Report()
         self.notes = Notebook(self.report, most_findings)
         self.cases: dict[int, Case] = {}
-        self._no_refusals = expect_no_refusals
-        self.room = Room(facts, self.notes)
+        self._no_refusals, self.estimated = expect_no_refusals, estimated
+        self.room = Room(facts, self.notes, estimated)
         self.ledger = Ledger(facts, self.notes, self.report)
         self.accounts = Accounts(facts, self.notes)
         self.lines = Lines(facts, self.notes, self.room, self.accounts)
@@ -238,7 +241,7 @@ class Checker:
             if head.tier == case.tier:
                 continue
             key = (row, head.number)
-            if not self.room.owes(head, place):
+            if not self.room.owes(head, place) or (self.estimated and self.room.is_doubtful(place)):
                 self._owed_since.pop(key, None)
             elif self.notes.now_us - self._owed_since.setdefault(key, self.notes.now_us) > micro(reservation.recovery_s):
                 self.notes.add("recovery", f"request {head.number} has been owed its floor on {place.name} since {self._owed_since[key]}")
@@ -249,9 +252,16 @@ class Checker:
         """An attempt ends: settle limits and money. `served`: it was answered, and nobody cut it short."""
         place = self.facts.deployments[case.deployment]
         self.room.settle(case, place, used_tokens, cost, exact)
-        self.ledger.settle(case, cost)
+        self.ledger.settle(case, cost, self._most_cost(case, used_tokens[0]))
         self.accounts.ended(case, served)
         case.held = 0
+
+    def _most_cost(self, case: Case, input_tokens: int) -> int | None:
+        """The most that an attempt with so many input tokens may have cost; None: its input is not known."""
+        if not self.estimated:
+            return case.held
+        model = self.facts.models[self.facts.deployments[case.deployment].model]
+        return worst_nano(case, model, input_tokens) if input_tokens > 0 else None
 
     def _complete(self, case: Case, code: int, row: int, tier: int, values: Values) -> None:
         del code
@@ -264,7 +274,8 @@ class Checker:
         notes.expect("fields", "tier", tier, case.tier)
         notes.expect("fields", "latency", values[3], notes.now_us - case.arrive_us)
         notes.expect("fields", "wait", values[4] & (2**48 - 1), case.dispatch_us - case.arrive_us)
-        notes.expect("fields", "quality", values[4] >> 48, quality_pm(model, case.complexity))
+        if not self.estimated:
+            notes.expect("fields", "quality", values[4] >> 48, quality_pm(model, case.complexity))
         self.leave_deployment(case, (input_tokens, cached_tokens, output_tokens), values[2], True, served=True)
         self.endings.forget(case)
         self.report.served += 1

@@ -88,6 +88,10 @@ class Endings:
     def _cut_short(self, case: Case, cost: int) -> None:
         """Settle an attempt of which the log tells the cost alone."""
         model = self._facts.models[self._facts.deployments[case.deployment].model]
+        if self._checker.estimated:
+            # Neither input nor output is known of what was cut short, but that nothing was free.
+            self._checker.leave_deployment(case, (0, 0, 0), cost, cost == 0)
+            return
         output_tokens, exact = output_of(case, model, cost)
         used = (case.input, case.cached, output_tokens) if cost > 0 else (0, 0, 0)
         if output_tokens > case.output:

@@ -50,6 +50,9 @@ class Limiter:
     def confirm(self, units: int, counted_us: int, now_us: int) -> None:
         """The provider has served what it counted as `units` at `counted_us`."""
 
+    def correct(self, units: int, counted_us: int, now_us: int) -> None:
+        """What was used at `counted_us` was `units` more than was thought, or fewer if below zero."""
+
     def rescale(self, scale_pm: int, now_us: int) -> None:
         """From now on `scale_pm` per mille of the configured limit is in force."""
         self.left(now_us)
@@ -85,6 +88,13 @@ class Bucket(Limiter):
         if self.forgiving and units > 0:
             self.level = max(self.level, 0)
 
+    def correct(self, units: int, counted_us: int, now_us: int) -> None:
+        """Into the bucket or out of it, now; it overflows."""
+        self.left(now_us)
+        self.level = min(self.capacity, self.level - units * self.unit)
+        if self.forgiving:
+            self.level = max(self.level, 0)
+
     def rescale(self, scale_pm: int, now_us: int) -> None:
         """A smaller bucket spills, and fills more slowly."""
         super().rescale(scale_pm, now_us)
@@ -118,6 +128,12 @@ class Window(Limiter):
         """Use it in this window."""
         self.left(now_us)
         self.used += units
+
+    def correct(self, units: int, counted_us: int, now_us: int) -> None:
+        """In the window in which it was used, if that lasts."""
+        self.left(now_us)
+        if (counted_us - self.offset_us) // self.window_us == self.number:
+            self.used += units
 
 
 class Acceleration(Window):
@@ -174,6 +190,10 @@ class Sliding(Limiter):
             self._entries.append((now_us, units))
             self.used += units
             self.used_late += units
+
+    def correct(self, units: int, counted_us: int, now_us: int) -> None:
+        """More is used now; what was thought too much stays until its time is over."""
+        self.take(units, now_us)
 
     def surely_fits(self, units: int, now_us: int, kept: int = 0) -> bool:
         """Whether it fits even where use counts for one cell of a grid longer."""

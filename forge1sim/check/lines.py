@@ -137,9 +137,9 @@ class Lines:
 
     def overtaken(self, case: Case, deployment: int) -> tuple[str, Case] | None:
         """Somebody who waits and comes before this request there, and by which rule; None if nobody does."""
-        if self.waiting == 0:
-            return None
         place = self._facts.deployments[deployment]
+        if self.waiting == 0 or not self._room.is_known(place):
+            return None
         for head in self.heads(deployment):
             rule = self._comes_before(head, place, case, place)
             if rule is not None:

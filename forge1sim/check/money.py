@@ -18,10 +18,10 @@ def most_output(case: Case, model: ModelFact) -> int:
     return case.max_output if 0 < case.max_output < model.max_output_tokens else model.max_output_tokens
 
 
-def worst_nano(case: Case, model: ModelFact) -> int:
-    """The most that an attempt can cost, whatever share of its input is cached."""
+def worst_nano(case: Case, model: ModelFact, input_tokens: int | None = None) -> int:
+    """The most that an attempt can cost, whatever share of its input is cached; with `case.input`, or another input."""
     dearest = max(model.input_price, model.cached_price)
-    return -(-(case.input * dearest + most_output(case, model) * model.output_price) // MILLION)
+    return -(-((case.input if input_tokens is None else input_tokens) * dearest + most_output(case, model) * model.output_price) // MILLION)
 
 
 def output_of(case: Case, model: ModelFact, cost: int) -> tuple[int, bool]:
@@ -75,12 +75,12 @@ class Ledger:
             )
         self._held[case.tenant] += worst
 
-    def settle(self, case: Case, cost: int) -> None:
-        """Book what an attempt cost and give back what it held."""
+    def settle(self, case: Case, cost: int, most: int | None) -> None:
+        """Book what an attempt cost, `most` nano-USD at most if that is known, and give back what it held."""
         tenant, deployment = case.tenant, case.deployment
         self._open_period(tenant)
-        if not 0 <= cost <= case.held:
-            self._notes.add("worst_case", f"request {case.number} cost {cost}, held were {case.held} nano-USD")
+        if cost < 0 or (most is not None and cost > most):
+            self._notes.add("worst_case", f"request {case.number} cost {cost}, at most {most} nano-USD were possible")
         self._held[tenant] -= case.held
         self._used[tenant] += cost
         case.billed += cost

@@ -38,9 +38,10 @@ def at_end(limit: LimitFact, input_tokens: int, cached_tokens: int, output_token
 class Room:
     """The limiters of all known limits of accounts, and of the tiers' shares of each."""
 
-    def __init__(self, facts: Facts, notes: Notebook) -> None:
-        self._facts, self._notes = facts, notes
+    def __init__(self, facts: Facts, notes: Notebook, estimated: bool = False) -> None:
+        self._facts, self._notes, self._estimated = facts, notes, estimated
         self.mode = facts.bundle.reservation.mode
+        self._is_own = ":" in self.mode
         self._limiters: dict[int, Limiter] = {}
         self._shares: dict[tuple[int, int], Limiter] = {}
         self._doubtful: set[int] = set()          # rows whose use the log does not tell exactly
@@ -81,16 +82,20 @@ class Room:
     def first_over(self, case: Case, place: DeploymentFact) -> str | None:
         """Name of a limit that an attempt there would exceed now, or None."""
         for row, used, held in self._needs(case, place):
-            if not self._limiters[row].fits(used + held, self._notes.now_us):
+            if not self._limiters[row].fits(used + held, self._notes.now_us) and not self._is_unknown(row):
                 return self._facts.limits[row].name
         return None
+
+    def _is_unknown(self, row: int) -> bool:
+        """Whether more may be left of a limit than can be told: of an attempt cut short nobody knows what the estimate missed."""
+        return self._estimated and row in self._doubtful
 
     def over_share(self, case: Case, place: DeploymentFact) -> str | None:
         """Name of a limit of which reservations leave this tier too little, or None (partition, trunk, cap)."""
         if not place.shared or self.mode not in ("partition", "trunk", "cap"):
             return None
         for row, used, held in self._needs(case, place):
-            if not self._share_allows(row, case.tier, used + held):
+            if not self._share_allows(row, case.tier, used + held) and not self._is_unknown(row):
                 return self._facts.limits[row].name
         return None
 
@@ -111,8 +116,14 @@ class Room:
             if 0 < fact.rank <= facts.rank
         )
 
+    def is_known(self, place: DeploymentFact) -> bool:
+        """Whether it is known whom a reservation keeps from a deployment: not what a policy of the user's own says."""
+        return not (self._is_own and place.shared)
+
     def surely_has_room(self, case: Case, place: DeploymentFact) -> bool:
         """Whether the deployment has room beyond any doubt."""
+        if not self.is_known(place):
+            return False
         trunk = self.mode == "trunk" and place.shared
         for row, used, held in self._needs(case, place):
             kept = self._kept(row, case.tier) if trunk else 0
@@ -174,40 +185,49 @@ class Room:
 
     def settle(self, case: Case, place: DeploymentFact, used_tokens: tuple[int, int, int], cost: int, exact: bool) -> None:
         """Give back what an attempt held and use what it really used: input, cached, output tokens."""
+        missed = used_tokens[0] - case.input if used_tokens[0] > 0 else 0
         for row, sent, held in self._needs(case, place):
             limit = self._facts.limits[row]
             used = at_end(limit, *used_tokens, cost)
+            by_input = limit.charge in ("max_tokens", "input") and limit.window != "none"
+            if by_input and missed != 0:
+                self._correct(row, case, place.shared, missed)
+            if by_input and self._estimated and not exact:
+                self._doubtful.add(row)
             if limit.window == "acceleration" and (sum(used_tokens) > 0 or not exact):
-                counted = sent + (used if exact else held)
+                counted = sent + (missed if by_input else 0) + (used if exact else held)
                 at_its_end = limit.charge in ("output", "total", "cost")
                 self._confirm(row, case, place.shared, counted, self._notes.now_us if at_its_end else case.dispatch_us)
                 if not exact:
                     self._doubtful.add(row)
             if held == 0:
                 continue
-            if used > held and limit.window != "none":
+            if used > held and limit.window != "none" and not self._estimated:
                 self._notes.add("worst_case", f"request {case.number} used {used} of {limit.name}, held were {held}")
             if not exact and limit.charge in ("uncached_input", "output", "total") and limit.window != "none":
                 self._doubtful.add(row)
             self._move(row, case.tier, place.shared, used, -held)
             self._check_use(row)
 
+    def _correct(self, row: int, case: Case, shared: bool, missed: int) -> None:
+        """The estimate of the input missed so many tokens of what was used at dispatch."""
+        for limiter in self._all_of(row, case.tier, shared):
+            limiter.correct(missed, case.dispatch_us, self._notes.now_us)
+
+    def _all_of(self, row: int, tier: int, shared: bool) -> list[Limiter]:
+        """A limit and the parts of it that a tier counts against."""
+        own = [self._shares[row, other] for other in self._counted(tier)] if shared else []
+        return [self._limiters[row], *(share for share in own if share.configured > 0)]
+
     def _move(self, row: int, tier: int, shared: bool, used: int, held: int) -> None:
-        now_us = self._notes.now_us
-        limiters = [self._limiters[row]]
-        if shared:
-            limiters += [self._shares[row, other] for other in self._counted(tier) if self._shares[row, other].configured > 0]
-        for limiter in limiters:
+        for limiter in self._all_of(row, tier, shared):
             limiter.hold(held)
             if used > 0:
-                limiter.take(used, now_us)
+                limiter.take(used, self._notes.now_us)
 
     def _confirm(self, row: int, case: Case, shared: bool, units: int, counted_us: int) -> None:
         """The provider has served what it counted then (or may have: better too much than an idle accusation)."""
-        limiters = [self._limiters[row]]
-        if shared:
-            limiters += [self._shares[row, other] for other in self._counted(case.tier) if self._shares[row, other].configured > 0]
-        for limiter in limiters:
+        for limiter in self._all_of(row, case.tier, shared):
             limiter.confirm(units, counted_us, self._notes.now_us)
 
     def _counted(self, tier: int) -> list[int]:
@@ -220,7 +240,7 @@ class Room:
     def _check_use(self, row: int) -> None:
         """Real use and what is held stay within a limit that was never cut."""
         limit = self._facts.limits[row]
-        if limit.window in ("paced", "acceleration") or limit.account in self._cut:
+        if limit.window in ("paced", "acceleration") or limit.account in self._cut or self._estimated:
             return
         left = self._limiters[row].left(self._notes.now_us)
         if left < 0:

@@ -39,11 +39,11 @@ def check(
 
     if not (folder / LOG).is_file():
         raise RunError(f"{folder / LOG}: no such file; run the scenario with --out {folder} --log")
-    platform, bundle, start_us = _scenario(folder / "scenario.json")
+    platform, bundle, start_us, estimated = _scenario(folder / "scenario.json")
     hint(f"Checking {folder / LOG} ...", quiet=quiet)
     report = check_log(
         read_log(folder / LOG), platform, bundle, start_us=start_us, expect_no_refusals=no_refusals,
-        work_conservation=idle, most_findings=most,
+        work_conservation=idle, estimated=estimated, most_findings=most,
     )  # fmt: skip
     rows = [
         {"rule": finding.rule, "row": finding.row, "time_us": finding.time_us, "message": finding.message}
@@ -92,13 +92,14 @@ def _print(rows: list[dict[str, Any]], report: "Report", no_color: bool) -> None
         print("no rule is broken")
 
 
-def _scenario(path: Path) -> "tuple[Platform, PolicyBundle, int]":
-    """What the run was given: platform, bundle, and when it began."""
+def _scenario(path: Path) -> "tuple[Platform, PolicyBundle, int, bool]":
+    """What the run was given: platform, bundle, when it began, and whether the gateway had estimates only."""
     from datetime import datetime
 
     from pydantic import ValidationError
 
     from forge1sim.metrics.store import read_json
+    from forge1sim.workload.spec import Estimation
     from policies.bundle import PolicyBundle
     from policies.schema import Platform
 
@@ -107,6 +108,7 @@ def _scenario(path: Path) -> "tuple[Platform, PolicyBundle, int]":
         platform = Platform.model_validate_json(json.dumps(written["platform"]))
         bundle = PolicyBundle.model_validate_json(json.dumps(written["policies"]))
         start_us = round(datetime.fromisoformat(written["start"]).timestamp() * 1_000_000)
+        estimation = Estimation.model_validate_json(json.dumps(written["workload"].get("estimation", {})))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise RunError(f"{path}: is not the scenario of a run that this version wrote: {error}") from error
-    return platform, bundle, start_us
+    return platform, bundle, start_us, not estimation.is_exact

@@ -1,7 +1,8 @@
 """A stage: gateway, providers and world of one run, with where requests come from and rows go to."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,16 +10,17 @@ from numpy.typing import NDArray
 from forge1sim.drivers.world import build_world, load_sheet, open_world, start
 from forge1sim.errors import RunError
 from forge1sim.providers import build_emulator
+from forge1sim.workload.spec import EXACT, Estimation
 from policies.build import build_state
 from policies.bundle import PolicyBundle
 from policies.layout import Layout
 from policies.plug import plug
 from policies.routing import unplugged
+from policies.rows import Plugged
 from policies.schema import Fault
 from policies.state import open_state
 
 SLICE_EVENTS = 40_000
-_UNPLUGGED: list[Any] = []
 
 Sink = Callable[[NDArray[np.void]], None]
 Report = Callable[[int, int], None]
@@ -43,17 +45,19 @@ class Stage:
         drain_us: int,
         seed: int,
         sink: Sink,
-        routing: Callable[..., int] | None = None,
+        own_policies: Mapping[str, Callable[..., int]] = MappingProxyType({}),
+        estimation: Estimation = EXACT,
         on_report: Report = _no_report,
     ) -> None:
         self.layout = layout
         self.start_us, self.end_us = start_us, start_us + horizon_us
         self.drain_end_us = self.end_us + drain_us
         self.slice_events = SLICE_EVENTS
-        self.gateway = build_state(layout, bundle, start_us, seed, user_routing=routing is not None)
+        plugged = {kind: plug(policy, kind) for kind, policy in own_policies.items()}
+        self.gateway = build_state(layout, bundle, start_us, seed, plugged)
         self.providers = build_emulator(layout, faults, start_us, seed)
-        self.world = build_world(bundle.queue.max_in_system)
-        self.user_policy = plug(routing) if routing is not None else _unplugged()
+        self.world = build_world(bundle.queue.max_in_system, estimation)
+        self.user_policy = plugged["routing"] if "routing" in plugged else _unplugged()
         self.finished_us = start_us
         self._state, self._world = open_state(self.gateway), open_world(self.world)
         self._requests, self._sink, self._on_report = requests, sink, on_report
@@ -96,9 +100,6 @@ class Stage:
         raise RunError(f"account {name!r} is none of {[account.name for account in self.layout.accounts]}")
 
 
-def _unplugged() -> Any:
-    if not _UNPLUGGED:
-        _UNPLUGGED.append(plug(unplugged))
-    return _UNPLUGGED[0]
-
-
+@cache
+def _unplugged() -> Plugged:
+    return plug(unplugged, "routing")

@@ -12,13 +12,15 @@ import numpy as np
 from forge1sim.prefetch import prefetch
 from forge1sim.providers import OK, begin, cancel, end, partial_output
 from forge1sim.providers.tables import ANSWER
+from forge1sim.workload.estimation import ERRORS, errors_of, guessed_complexity_pm, guessed_tokens
+from forge1sim.workload.spec import Estimation
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies import gateway, pools
 from policies.arena import allocate, opener
 from policies.compile import compiled, inlined, leaf
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
-from policies.rows import Bytes, Handle, Ints, Plugged, Rows
+from policies.rows import Bytes, Handle, Plugged, Rows
 from policies.state import (
     DO_ABORT,
     DO_DISPATCH,
@@ -33,12 +35,17 @@ from policies.state import (
     open_state,
 )
 
-HEADER_WORDS = 16
+HEADER_WORDS = 24
 SHEET_ROWS = 131_072
 OUT_ROWS = 65_536
 OUT_SLACK = 32_768
 
 EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
+TRUTH = np.dtype(
+    [
+        ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("output_tokens", "<i8"), ("complexity_pm", "<i8"),
+    ]
+)  # fmt: skip
 # `arrival_us` is when the next request on the sheet arrives, NEVER_US if the sheet is used up
 DESK = np.dtype(
     [
@@ -54,21 +61,24 @@ class World(NamedTuple):
     desk: Rows
     sheet: Rows              # the next requests to arrive
     flights: Rows            # by slot: the answer that is under way
-    truths: Ints             # by slot: what policies may not see, the tokens that the model would say
+    truths: Rows             # by slot: what policies may not see
+    errors: Rows             # one row: of the gateway's estimates
     out: Rows                # events that came of the last one
 
 
-SECTION_TYPES = (DESK, REQUESTS, ANSWER, np.dtype("<i8"), EVENT)
+SECTION_TYPES = (DESK, REQUESTS, ANSWER, TRUTH, ERRORS, EVENT)
 
 
 open_world = opener(World, SECTION_TYPES)
 
 
-def build_world(slots: int) -> Bytes:
+def build_world(slots: int, estimation: Estimation) -> Bytes:
     """An empty world for a gateway with so many request slots."""
-    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, slots, OUT_ROWS), strict=True))
+    sections = list(zip(SECTION_TYPES, (1, SHEET_ROWS, slots, slots, 1, OUT_ROWS), strict=True))
     block = allocate(sections, HEADER_WORDS)[0]
-    open_world(block).desk[0]["arrival_us"] = NEVER_US
+    world = open_world(block)
+    world.desk[0]["arrival_us"] = NEVER_US
+    world.errors[0] = errors_of(estimation)
     return block
 
 
@@ -88,9 +98,10 @@ def _send(state: State, world: World, providers: Handle, slot: int, now_us: int)
     """Hand a dispatched request to its provider and plan the answer."""
     request = state.requests[slot]
     answer = world.flights[slot]
+    truth = world.truths[slot]
     begin(
         providers, request["deployment"], request["tenant"], request["number"], request["attempt"], request["key"],
-        request["input_tokens"], request["cached_tokens"], world.truths[slot], request["reserved_output"], now_us, answer,
+        truth["input_tokens"], truth["cached_tokens"], truth["output_tokens"], request["reserved_output"], now_us, answer,
     )  # fmt: skip
     plan(world, now_us + answer["duration_us"], ANSWERED, request["request"], request["attempt"], slot)
 
@@ -106,7 +117,8 @@ def _answer(state: State, world: World, providers: Handle, slot: int, request_nu
     used = (answer["input_tokens"], answer["cached_tokens"], answer["output_tokens"])
     end(providers, request["deployment"], ok, used[0], used[1], used[2], now_us)
     if ok:
-        gateway.complete(state, slot, used[0], used[1], used[2], answer["limit_scale_pm"], now_us, user_policy)
+        complexity_pm = world.truths[slot]["complexity_pm"]
+        gateway.complete(state, slot, used[0], used[1], used[2], complexity_pm, answer["limit_scale_pm"], now_us, user_policy)
     else:
         gateway.refuse(
             state, slot, answer["outcome"], answer["limit"], answer["retry_after_us"], answer["limit_scale_pm"],
@@ -139,11 +151,21 @@ def _arrive(state: State, world: World, row: int, now_us: int, user_policy: Plug
     prefetch(state.limits, state.tenants[world.sheet[min(row + 4, last)]["tenant"]]["limit_lo"])
     number = state.pulse[0]["arrived"]
     free = state.pulse[0]["free_slot"]
+    input_tokens, cached_tokens, complexity_pm = int(request["input_tokens"]), int(request["cached_tokens"]), int(request["complexity_pm"])
     if free != NO_SLOT:
-        world.truths[free] = request["output_tokens"]
+        truth = world.truths[free]
+        truth["input_tokens"], truth["cached_tokens"], truth["complexity_pm"] = input_tokens, cached_tokens, complexity_pm
+        truth["output_tokens"] = request["output_tokens"]
+    errors = world.errors[0]
+    if errors["has_any"]:
+        seed, tenant, own_number = state.settings[0]["seed"], request["tenant"], request["number"]
+        guess = guessed_tokens(errors, seed, tenant, own_number, input_tokens)
+        cached_tokens = cached_tokens * guess // max(input_tokens, 1)
+        input_tokens = guess
+        complexity_pm = guessed_complexity_pm(errors, seed, tenant, own_number, complexity_pm)
     slot = gateway.arrive(
-        state, request["tenant"], request["number"], request["wanted"], request["service_class"], request["complexity_pm"],
-        request["input_tokens"], request["cached_tokens"], request["max_output_tokens"], request["deadline_us"],
+        state, request["tenant"], request["number"], request["wanted"], request["service_class"], complexity_pm,
+        input_tokens, cached_tokens, request["max_output_tokens"], request["deadline_us"],
         request["budget_nano_usd"], now_us, user_policy,
     )  # fmt: skip
     if slot != NO_SLOT and request["cancel_us"] < NEVER_US:

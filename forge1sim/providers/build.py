@@ -177,9 +177,10 @@ def _set_model(row: Row, model: Model, values_lo: int) -> None:
     for price, usd_per_1m in (("fresh", model.input_usd_per_1m), ("cached", cached), ("output", model.output_usd_per_1m)):
         row[f"{price}_nano_usd"], row[f"{price}_millionths"] = divmod(_nano_per_1m(model, usd_per_1m), 1_000_000)
     _fill(
-        row, max_output_tokens=model.max_output_tokens, service=BY_SPEED, ttft_s=speed.ttft_s,
-        s_per_input_token=speed.s_per_1k_input / 1000, s_per_output_token=1 / speed.tokens_per_s,
-        noise_sigma=speed.noise_sigma, noise_shift=0.5 * speed.noise_sigma * speed.noise_sigma, load_slope=speed.load_slope,
+        row, max_output_tokens=model.max_output_tokens, context_tokens=model.context_tokens,
+        service=BY_SPEED, ttft_s=speed.ttft_s, s_per_input_token=speed.s_per_1k_input / 1000,
+        s_per_output_token=1 / speed.tokens_per_s, noise_sigma=speed.noise_sigma,
+        noise_shift=0.5 * speed.noise_sigma * speed.noise_sigma, load_slope=speed.load_slope,
     )  # fmt: skip
     if speed.service_s is not None:
         _set_service(row, speed.service_s, values_lo)

@@ -66,6 +66,8 @@ def begin(
     outcome = _struck(account, settings["seed"], tenant, number, attempt, key)
     if outcome == OK:
         outcome = _failed(provider, settings["failure_stem"], tenant, number, attempt)
+    if outcome == OK and input_tokens + most_output_tokens > model["context_tokens"]:
+        outcome = CALLER
     if outcome != OK:
         reply["outcome"] = outcome
         reply["duration_us"] = _refusal_us(provider, outcome)

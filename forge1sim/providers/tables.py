@@ -67,7 +67,7 @@ DEPLOYMENT = np.dtype(
 
 MODEL = np.dtype(
     [
-        ("max_output_tokens", "<i8"),
+        ("max_output_tokens", "<i8"), ("context_tokens", "<i8"),
         # nano-USD per token: whole ones, and millionths of one
         ("fresh_nano_usd", "<i8"), ("fresh_millionths", "<i8"), ("cached_nano_usd", "<i8"), ("cached_millionths", "<i8"),
         ("output_nano_usd", "<i8"), ("output_millionths", "<i8"),

@@ -8,13 +8,13 @@ from forge1sim.scenario.resolve import served
 from forge1sim.scenario.schema import Scenario, ScenarioTenants, model_name
 from forge1sim.scenario.yaml_tree import Path_
 from forge1sim.workload.spec import AUTO_NAME, AgentSessions, ServeGen, Synthetic
+from policies.contracts import CONTRACTS
 from policies.schema import Account, Fault, Model
+from policies.shipped import shipped_names
 
 MAX_TENANTS = 1_000_000
 MAX_DEPLOYMENTS = 20_000
 MAX_REQUESTS = 2_000_000_000       # what `forge1sim.workload.build` simulates at most
-ROUTING_POLICIES = ("cost_efficiency", "headroom", "least_in_flight", "latency", "weighted", "round_robin", "random")
-SCALING_POLICIES = ("none", "threshold", "predictive")
 WEEK_S = 7 * 86_400.0
 
 
@@ -159,14 +159,12 @@ def _why_unserved(
 
 
 def policy_findings(scenario: Scenario) -> Iterator[Finding]:
-    """Shipped policies that do not exist. A routing policy `file.py:function` is looked up by the loader."""
-    routing, scaling = scenario.policies.routing.policy, scenario.policies.scaling.policy
-    if ":" not in routing and routing not in ROUTING_POLICIES:
-        hint = nearest(routing, ROUTING_POLICIES, "policies")
-        yield ("policies", "routing", "policy"), f"is {shown_value(routing)}, no shipped policy; {hint} (or file.py:function)"
-    if scaling not in SCALING_POLICIES:
-        hint = nearest(scaling, SCALING_POLICIES, "policies")
-        yield ("policies", "scaling", "policy"), f"is {shown_value(scaling)}, no shipped policy; {hint}"
+    """Shipped policies that do not exist. A policy `file.py:function` is looked up by the loader."""
+    for kind, name in scenario.policies.named_policies().items():
+        known = shipped_names(CONTRACTS[kind].field)
+        if ":" not in name and name not in known:
+            words = f"is {shown_value(name)}, no shipped policy; {nearest(name, known, 'policies')} (or file.py:function)"
+            yield ("policies", *CONTRACTS[kind].field.split(".")), words
 
 
 def fault_findings(scenario: Scenario, accounts: tuple[Account, ...]) -> Iterator[Finding]:

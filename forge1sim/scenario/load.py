@@ -31,10 +31,10 @@ from forge1sim.scenario.schema import (
 from forge1sim.scenario.yaml_tree import Node, Path_, Place, node_of
 from forge1sim.workload.spec import ServeGen, Source, Synthetic
 from policies.bundle import PolicyBundle
+from policies.contracts import CONTRACTS, OWN_POLICY
 from policies.schema import Fault, Model, Platform
 
 MAX_POLICY_BYTES = 1024 * 1024
-_USER_POLICY = re.compile(r"[^:\0]{1,250}\.py:[A-Za-z_][A-Za-z0-9_]{0,99}")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
@@ -297,18 +297,17 @@ class _Loader:
                     self.findings.append((path, f"is {shown_value(name)}: {error}"))
 
     def _user_policies(self) -> Iterator[tuple[str, Path]]:
-        name = self.scenario.policies.routing.policy
-        if ":" not in name:
-            return
-        try:
-            if not _USER_POLICY.fullmatch(name):
-                raise ValueError("should be file.py:function")
-            file = self.folders.policy_file(name.rpartition(":")[0])
-            if file.stat().st_size > MAX_POLICY_BYTES:
-                raise ValueError(f"more than {MAX_POLICY_BYTES:,} bytes")
-            yield name, file
-        except (ValueError, OSError) as error:
-            self.findings.append((("policies", "routing", "policy"), f"is {shown_value(name)}: {error}"))
+        for kind, name in self.scenario.policies.own_policies().items():
+            try:
+                if not re.fullmatch(OWN_POLICY, name):
+                    raise ValueError("should be file.py:function")
+                file = self.folders.policy_file(name.rpartition(":")[0])
+                if file.stat().st_size > MAX_POLICY_BYTES:
+                    raise ValueError(f"more than {MAX_POLICY_BYTES:,} bytes")
+                yield name, file
+            except (ValueError, OSError) as error:
+                path: Path_ = ("policies", *CONTRACTS[kind].field.split("."))
+                self.findings.append((path, f"is {shown_value(name)}: {error}"))
 
 
 def _sha256_of(path: Path) -> str:

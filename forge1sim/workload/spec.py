@@ -282,7 +282,29 @@ Source = Annotated[
 ]
 
 
+class Estimation(Table):
+    """How far the gateway's estimates are from the truth. Without it the gateway knows input tokens and complexity.
+
+    The estimate of the input is the truth times a lognormal factor with mean `input_tokens_bias` and
+    coefficient of variation `input_tokens_cv`; that of the complexity is the truth plus a normal
+    error, cut off at 0 and 1.
+    """
+
+    input_tokens_bias: Annotated[float, Strict(), Field(ge=0.1, le=10)] = 1.0
+    input_tokens_cv: Annotated[float, Strict(), Field(ge=0, le=3)] = 0.0
+    complexity_sd: Ratio = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every estimate is the truth."""
+        return self.input_tokens_bias == 1 and self.input_tokens_cv == 0 and self.complexity_sd == 0
+
+
+EXACT = Estimation()
+
+
 class WorkloadSpec(Table):
-    """The `workload` of a scenario: sources merged by time."""
+    """The `workload` of a scenario: sources merged by time, and how well the gateway knows what they ask for."""
 
     sources: tuple[Source, ...] = Field(default=(Synthetic(),), min_length=1, max_length=64)
+    estimation: Estimation = EXACT

@@ -14,6 +14,7 @@ from patching import replaced
 from running import check, run
 from worlds import World, rich_world, shared_world, small_world
 
+from forge1sim.workload.spec import Estimation
 from policies import charge as charges
 from policies import limits as windows
 from policies.bundle import Reservation
@@ -56,8 +57,10 @@ def _with(table: Any, **changes: Any) -> Any:
 
 
 def world_of(name: str) -> World:
-    """`rich`, `rich:MODE` (of reservation), or the subject of a small world."""
+    """`rich`, `rich:MODE` (of reservation), or the subject of a small world; `guessing` is `rich` with estimates only."""
     kind, _, mode = name.partition(":")
+    if kind == "guessing":
+        return World(**{**vars(rich_world()), "estimation": Estimation(input_tokens_cv=0.5, complexity_sd=0.1)})
     if kind == "shared":
         return shared_world()
     if kind != "rich":
@@ -377,6 +380,22 @@ def account_at_rest_while_in_flight(right: Any) -> Any:
         state.accounts[row]["in_flight"] = kept
 
     return drained
+
+
+# estimates
+
+
+@mutant("capacity._correct", "limit", "idle", "order", "priority", "floor", "choice", worlds="guessing")
+def estimate_never_corrected(_right: Any) -> Any:
+    return lambda *arguments: None
+
+
+@mutant("capacity._correct", "limit", "idle", "order", "priority", "floor", "choice", worlds="guessing")
+def estimate_corrected_the_wrong_way(right: Any) -> Any:
+    def correct(state: Any, row: int, tier: int, shared: bool, missed: int, *times: int) -> None:
+        right(state, row, tier, shared, -missed, *times)
+
+    return correct
 
 
 # retries and deadlines

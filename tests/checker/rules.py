@@ -22,12 +22,13 @@ from running import run
 from worlds import World, rich_world, shared_world, small_world
 
 import policies
+from forge1sim.workload.spec import Estimation
 from policies.bundle import Queueing, Reservation, Routing, Scaling
 
 # Modules without rules: words, tables, and what compiles or loads.
 NO_RULES = {
-    "arena", "bundle", "compile", "conformance", "errors", "linking", "log", "plain", "plug", "registry", "rows", "schema", "shipped",
-    "source_rules", "state",
+    "arena", "bundle", "compile", "conformance", "contracts", "errors", "linking", "log", "plain", "plug", "registry", "rows",
+    "samples", "schema", "shipped", "source_rules", "state",
 }
 # Only what these offer is a rule; the rest fills tables.
 LOADERS = {"build", "layout"}
@@ -58,10 +59,20 @@ def worlds() -> dict[str, Callable[[], World]]:
     for choice in ("best_quality", "any"):
         found[choice] = lambda choice=choice: _varied(routing=Routing(model_choice=choice))
     found["predictive"] = lambda: _varied(scaling=Scaling(policy="predictive", period_s=1.0, hold_periods=1, cooldown_s=1.0))
+    found["own tiers"] = lambda: World(**{**vars(_varied(reservation=Reservation(mode="mine.py:mine"))), "own_policies": {"tier": mine}})
+    for mode in ("floor", "cap"):
+        found[f"guessing {mode}"] = lambda mode=mode: World(
+            **{**vars(_varied(reservation=Reservation(mode=mode))), "estimation": Estimation(input_tokens_cv=0.4, complexity_sd=0.2)}
+        )
     found["no queue"] = lambda: _varied(queue=Queueing(enabled=False))
     for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain", "unsure", "growth", "spent"):
         found[subject] = lambda subject=subject: small_world(subject)
     return found
+
+
+def mine(request: Any, limit: Any, tiers: Any, _params: Any, _now_us: int) -> bool:
+    """A tier policy of one's own: what the highest tier has left of its share stays free."""
+    return bool(request["tier"] == 0 or limit["units"] + max(tiers[0]["left"], 0) <= limit["free"])
 
 
 def _varied(**changes: Any) -> World:

@@ -16,7 +16,8 @@ def run(world: World) -> NDArray[np.void]:
     stage = Stage(
         lay_out(world.platform, world.start_us), world.bundle, world.platform.faults, iter([world.requests.copy()]),
         start_us=world.start_us, horizon_us=round(world.horizon_s * 1e6), drain_us=round(world.drain_s * 1e6),
-        seed=world.seed, sink=lambda rows: chunks.append(rows.copy()),
+        seed=world.seed, sink=lambda rows: chunks.append(rows.copy()), own_policies=world.own_policies,
+        estimation=world.estimation,
     )  # fmt: skip
     run_compiled(stage)
     return np.concatenate(chunks)
@@ -29,9 +30,12 @@ def is_calm(world: World) -> bool:
         p.error_probability + p.timeout_probability + p.overload_probability + p.caller_error_probability == 0
         for p in world.platform.providers
     )
-    return known and well and not world.platform.faults
+    return known and well and world.estimation.is_exact and not world.platform.faults
 
 
 def check(world: World, rows: NDArray[np.void]) -> Report:
     """The checker's verdict on a log of this world. Where it is calm, a refusal for a limit is a finding."""
-    return check_log([rows], world.platform, world.bundle, start_us=world.start_us, expect_no_refusals=is_calm(world))
+    estimated = not world.estimation.is_exact
+    return check_log(
+        [rows], world.platform, world.bundle, start_us=world.start_us, expect_no_refusals=is_calm(world), estimated=estimated
+    )

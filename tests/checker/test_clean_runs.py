@@ -4,14 +4,18 @@ import pytest
 from plainly import together
 
 
-def nothing_found(first: int, last: int) -> None:
+def nothing_found(first: int, last: int, *options: str) -> None:
     middle = (first + last) // 2
-    for found in together("chances.py", [[first, middle], [middle, last]]):
+    for found in together("chances.py", [[first, middle, *options], [middle, last, *options]]):
         assert found == {}
 
 
 def test_worlds_by_chance():
     nothing_found(0, 80)
+
+
+def test_worlds_by_chance_in_which_the_gateway_has_estimates_only():
+    nothing_found(0, 60, "guessing")
 
 
 @pytest.mark.slow

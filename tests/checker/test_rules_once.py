@@ -7,7 +7,10 @@ from rules import NOTICED
 # Nothing to notice, each for its reason.
 EXCUSED = {
     "policies.routing.unplugged = 0": "stands in a place that no shipped policy calls",
-    "policies.lines.has_floor = True": "a short cut: whether a tier is owed room says the same, and takes longer",
+    "policies.estimators.estimate_input_tokens = 0": "for whoever turns calls into requests: a workload says the truth",
+    "policies.estimators.estimate_complexity = 0": "the same",
+    "policies.estimators.token_rule = None": "the same",
+    "policies.estimators._by_doublings = 0": "the same",
     "policies.waiting._may_use = True": "a short cut: room is offered in vain, and nobody takes it",
     "policies.capacity.counts_shares = True": "a short cut: shares counted in vain where nobody reads them",
 }  # fmt: skip

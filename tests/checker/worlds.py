@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from forge1sim.workload.spec import EXACT, Estimation
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies.bundle import Cooldown, PolicyBundle, Queueing, Reservation, Retry, Routing, Scaling
 from policies.schema import Account, Distribution, Fault, Limit, Model, Platform, Provider, Speed, TenantGroup, Tier
@@ -31,6 +32,8 @@ class World:
     drain_s: float = 3600.0
     start_us: int = START_US
     seed: int = 1
+    own_policies: dict[str, Callable[..., int]] = field(default_factory=dict, repr=False)
+    estimation: Estimation = EXACT
 
 
 def requests(

@@ -68,6 +68,20 @@ def test_both_clocks_give_one_log_and_the_bundle_tells_policies_apart(done):
     assert mine["bundle_sha256"] == simpy["bundle_sha256"] != cheapest["bundle_sha256"]
 
 
+def test_the_growing_pool_has_as_many_accounts_as_it_needs(done):
+    folder, _ = done
+    accounts = summary(folder, "growing")["accounts"]
+    used = [account for account in accounts.values() if account["served"] > 0]
+    assert 1 < len(used) < len(accounts)
+
+
+def test_keeping_what_is_left_serves_more_than_keeping_all(done):
+    folder, _ = done
+    trunk, left = (summary(folder, run)["tiers"] for run in ("trunk", "left"))
+    assert trunk["enterprise"]["wait_p99_s"] == left["enterprise"]["wait_p99_s"] == 0
+    assert left["standard"]["served"] > 1.6 * trunk["standard"]["served"]
+
+
 def test_the_spoiler_is_told_in_the_words_of_the_guide(done, root):
     _, said = done
     message = "spoiler.py:3: spoiler writes to `deployments`, field 'weight'; only `memory` may be written"

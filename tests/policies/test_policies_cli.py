@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from forge1sim.cli.main import app
+from forge1sim.cli.policies import Kind
 from forge1sim.scenario.folders import Folders
 from forge1sim.scenario.load import load_scenario
+from policies.contracts import CONTRACTS
 from policies.shipped import SHIPPED
 from tests.scenario.examples import changed, write
 
@@ -21,18 +23,35 @@ def _run(*arguments):
 
 
 def test_list_names_every_policy():
-    listed = json.loads(_run("policies", "list", "--json").stdout)["policies"]
-    assert [(row["field"], row["name"]) for row in listed] == [(policy.field, policy.name) for policy in SHIPPED]
-    assert all(policy.name in _run("policies", "list").stdout for policy in SHIPPED)
+    answer = json.loads(_run("policies", "list", "--json").stdout)
+    assert [(row["field"], row["name"]) for row in answer["policies"]] == [(policy.field, policy.name) for policy in SHIPPED]
+    assert {row["field"]: tuple(row["arguments"]) for row in answer["own"]} == {own.field: own.arguments for own in CONTRACTS.values()}
+    text = _run("policies", "list").stdout
+    assert all(policy.name in text for policy in SHIPPED)
+    assert text.count("file.py:function") == len(CONTRACTS)
 
 
-def test_new_writes_a_policy_that_passes_and_its_test(tmp_path):
-    made = _run("policies", "new", "mine", "--into", tmp_path, "--json")
+def test_every_kind_of_policy_can_be_named():
+    assert {kind.value for kind in Kind} == set(CONTRACTS)
+
+
+@pytest.mark.parametrize("kind", CONTRACTS)
+def test_new_writes_a_policy_that_passes_and_its_test(tmp_path, kind):
+    made = _run("policies", "new", "mine", "--kind", kind, "--into", tmp_path, "--json")
     assert made.exit_code == 0
     assert json.loads(made.stdout)["written"] == [str(tmp_path / "mine.py"), str(tmp_path / "test_mine.py")]
     assert "NAME" not in (tmp_path / "mine.py").read_text() + (tmp_path / "test_mine.py").read_text()
     checked = _run("policies", "check", f"{tmp_path / 'mine.py'}:mine", "--json")
-    assert (checked.exit_code, json.loads(checked.stdout)["passed"]) == (0, True)
+    answer = json.loads(checked.stdout)
+    assert (checked.exit_code, answer["kind"], answer["passed"]) == (0, kind, True)
+    assert f"policies.{CONTRACTS[kind].field}=mine.py:mine" in _run("policies", "check", f"{tmp_path / 'mine.py'}:mine").stderr
+
+
+def test_a_policy_of_another_kind_than_said_is_told_where_it_belongs(tmp_path):
+    (tmp_path / "mine.py").write_text(GOOD)
+    result = _run("policies", "check", f"{tmp_path / 'mine.py'}:choose", "--kind", "scaling")
+    assert result.exit_code == 1
+    assert "or be named by `routing.policy`" in result.stdout
 
 
 def test_new_never_replaces(tmp_path):

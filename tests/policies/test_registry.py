@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from policies.compile import JIT_DISABLED
-from policies.conformance import samples
 from policies.errors import PolicyError
-from policies.registry import CHECKS, examine_routing_policy, load_routing_policy
+from policies.registry import CHECKS, examine_policy, load_policy
+from policies.samples import questions
 
 HEAD = "def choose(request, candidates, deployments, tenant, params, memory, now_us):\n"
 END = "    return candidates[0]\n"
@@ -75,15 +75,50 @@ def _written(folder: Path, text: str | None) -> Path:
 def test_a_breach_names_check_file_line_function_and_rule(tmp_path, case):
     check, line, words, text = BROKEN[case]
     path = _written(tmp_path, text)
-    result = {one.name: one for one in examine_routing_policy(path, "choose").checks}
+    result = {one.name: one for one in examine_policy(path, "choose").checks}
     assert result[check].passed is False
     place = f"mine.py:{line}: choose " if line else "mine.py: choose "
     assert result[check].message.startswith(place)
     assert words in result[check].message
     with pytest.raises(PolicyError) as refused:
-        load_routing_policy(path, "choose")
+        load_policy(path, "choose", "routing")
     assert str(refused.value) == result[check].message
     assert "\n" not in str(refused.value)
+
+
+SCALING = "def choose(pool, params, memory, now_us):\n"
+TIER = "def choose(request, limit, tiers, params, now_us):\n"
+BROKEN_BY_KIND = {
+    "two accounts at once": ("answers", "scaling", 1, "returned 2; must return 1 (add an account), -1", SCALING + "    return 2\n"),
+    "an answer gone wrong by what is remembered": (
+        "answers", "scaling", 1, "returned 2", SCALING + "    memory[0] += 1.0\n    return min(int(memory[0]), 2)\n",
+    ),
+    "a pool written to": ("pure", "scaling", 2, "`pool`, field 'accounts'; only", SCALING + "    pool['accounts'] = 1\n    return 0\n"),
+    "a share of a yes": ("answers", "tier", 1, "returned 0.5 (float); must return 1", TIER + "    return 0.5\n"),
+    "neither yes nor no": ("answers", "tier", 1, "returned 2; must return 1", TIER + "    return 2\n"),
+    "a tier written to": ("pure", "tier", 2, "`tiers`, field 'left'; nothing", TIER + "    tiers[0]['left'] = 1\n    return 1\n"),
+    "a tier policy that remembers": (
+        "state", "tier", 4, "a tier policy remembers nothing",
+        "import numpy as np\nSEEN = np.zeros(1)\n" + TIER + "    SEEN[0] += 1\n    return 1\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN_BY_KIND)
+def test_each_kind_is_held_to_its_own_contract(tmp_path, case):
+    check, kind, line, words, text = BROKEN_BY_KIND[case]
+    examination = examine_policy(_written(tmp_path, text), "choose")
+    assert examination.kind == kind
+    broken = [one for one in examination.checks if one.passed is False]
+    assert [one.name for one in broken] == [check]
+    assert broken[0].message.startswith(f"mine.py:{line}: choose ")
+    assert words in broken[0].message
+
+
+@pytest.mark.parametrize("answer", ["True", "1", "limit['units'] <= limit['free']", "int(limit['units'] > 3)"])
+def test_a_tier_policy_answers_by_a_truth_or_a_number(tmp_path, answer):
+    policy = load_policy(_written(tmp_path, TIER + f"    return {answer}\n"), "choose", "tier")
+    assert {int(policy(*question.arguments)) for question in questions("tier")} <= {0, 1}
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="what does not compile cannot be told with NUMBA_DISABLE_JIT=1")
@@ -91,7 +126,7 @@ def test_a_breach_names_check_file_line_function_and_rule(tmp_path, case):
 def test_what_does_not_compile_is_told_in_a_line(tmp_path, case):
     line, words, text = NOT_COMPILABLE[case]
     with pytest.raises(PolicyError, match=rf"^mine.py:{line}: choose does not compile: ") as refused:
-        load_routing_policy(_written(tmp_path, text), "choose")
+        load_policy(_written(tmp_path, text), "choose", "routing")
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -100,20 +135,20 @@ def test_a_good_policy_answers_and_holds_every_check(tmp_path):
     helper = "from policies.compile import inlined\n@inlined\ndef first(rows):\n    return rows[0]\n"
     text = helper + HEAD + "    return first(candidates)\n"
     path = _written(tmp_path, text)
-    examination = examine_routing_policy(path, "choose")
+    examination = examine_policy(path, "choose")
     assert [check.name for check in examination.checks] == list(CHECKS)
     assert not any(check.passed is False for check in examination.checks)
     if JIT_DISABLED:
         return          # uncompiled, the same text runs; whether it compiles is not tried
     assert all(check.passed for check in examination.checks)
-    policy = load_routing_policy(path, "choose")
-    assert all(policy(*question.arguments) == question.candidates[0] for question in samples())
+    policy = load_policy(path, "choose", "routing")
+    assert all(policy(*question.arguments) == question.candidates[0] for question in questions("routing"))
 
 
 def test_a_round_robin_of_ones_own_may_remember(tmp_path):
     text = HEAD + "    turn = int(memory[5])\n    memory[5] = turn + 1\n    return candidates[turn % candidates.size]\n"
-    policy = load_routing_policy(_written(tmp_path, text), "choose")
-    question = next(s for s in samples() if s.candidates.size > 3)
+    policy = load_policy(_written(tmp_path, text), "choose", "routing")
+    question = next(s for s in questions("routing") if s.candidates.size > 3)
     assert [policy(*question.arguments) for _ in range(3)] == question.candidates[:3].tolist()
 
 
@@ -122,7 +157,7 @@ def test_a_policy_that_does_other_things_compiled_is_refused(tmp_path):
     # NumPy sums in pairs, compiled code one by one: the last digit differs.
     text = "import numpy as np\n" + HEAD + "    memory[5] = np.sum(deployments['free_ratio'])\n" + END
     with pytest.raises(PolicyError, match=r"leaves memory\[5\] at .* as plain Python and .* compiled"):
-        load_routing_policy(_written(tmp_path, text), "choose")
+        load_policy(_written(tmp_path, text), "choose", "routing")
 
 
 @pytest.mark.skipif(JIT_DISABLED, reason="compares compiled with plain")
@@ -130,15 +165,15 @@ def test_a_policy_that_answers_differently_compiled_is_refused(tmp_path):
     # A Python number grows without end, a compiled one has 64 bits.
     text = HEAD + "    return candidates[(now_us * 1_000_000) % candidates.size]\n"
     with pytest.raises(PolicyError, match=r"answers \d+ as plain Python and \d+ compiled"):
-        load_routing_policy(_written(tmp_path, text), "choose")
+        load_policy(_written(tmp_path, text), "choose", "routing")
 
 
 def test_two_files_of_one_name_do_not_meet(tmp_path):
     answers = []
     for number, row in (("a", "0"), ("b", "candidates.size - 1")):
         (tmp_path / number).mkdir()
-        policy = load_routing_policy(_written(tmp_path / number, HEAD + f"    return candidates[{row}]\n"), "choose")
-        question = next(s for s in samples() if s.candidates.size > 1)
+        policy = load_policy(_written(tmp_path / number, HEAD + f"    return candidates[{row}]\n"), "choose", "routing")
+        question = next(s for s in questions("routing") if s.candidates.size > 1)
         answers.append(policy(*question.arguments))
     assert answers == [question.candidates[0], question.candidates[-1]]
 
@@ -146,10 +181,10 @@ def test_two_files_of_one_name_do_not_meet(tmp_path):
 ASK = """
 import sys
 from pathlib import Path
-from policies.conformance import sample
-from policies.registry import load_routing_policy
-question = sample(5, 13)
-policy = load_routing_policy(Path(sys.argv[1]), "choose")
+from policies.registry import load_policy
+from policies.samples import routing_question
+question = routing_question(5, 13)
+policy = load_policy(Path(sys.argv[1]), "choose", "routing")
 kept = sum(policy.stats.cache_hits.values()) if hasattr(policy, "stats") else -1
 print(question.candidates.tolist().index(policy(*question.arguments)), kept)
 """

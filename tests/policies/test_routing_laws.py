@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import conformance, routing
+from policies import conformance, routing, samples
 from policies.compile import JIT_DISABLED
 from policies.plain import plain
 from policies.state import POINTS_PER_MODEL
@@ -14,7 +14,7 @@ POLICIES = {
     "cost_efficiency": routing.cheapest_deployment, "headroom": routing.headroom, "least_in_flight": routing.least_in_flight,
     "latency": routing.latency, "weighted": routing.weighted, "round_robin": routing.round_robin, "random": routing.uniform_choice,
 }  # fmt: skip
-questions = st.builds(conformance.sample, st.integers(0, 2**32), st.integers(1, 60), alike=st.booleans())
+questions = st.builds(samples.routing_question, st.integers(0, 2**32), st.integers(1, 60), alike=st.booleans())
 
 
 def ask(policy, question):
@@ -28,11 +28,11 @@ def test_every_shipped_name_is_tried_here():
 @pytest.mark.parametrize("name", POLICIES)
 def test_shipped_policies_hold_the_contract_that_a_users_must(name):
     python, file = plain(POLICIES[name]), routing.__file__
-    conformance.check_answers(python, file)
-    conformance.check_pure(python, file)
-    conformance.check_deterministic(python, file)
+    conformance.check_answers("routing", python, file)
+    conformance.check_pure("routing", python, file)
+    conformance.check_deterministic("routing", python, file)
     if not JIT_DISABLED:
-        conformance.check_same_compiled(python, POLICIES[name], file)
+        conformance.check_same_compiled("routing", python, POLICIES[name], file)
 
 
 def _switch(code, request, candidates, deployments, tenant, params, memory, now_us):
@@ -41,7 +41,7 @@ def _switch(code, request, candidates, deployments, tenant, params, memory, now_
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_the_name_leads_to_the_policy(name):
-    for question in conformance.samples():
+    for question in samples.questions("routing"):
         one, other = question.copy(), question.copy()
         assert _switch(routing.ROUTING_CODES[name], *one.arguments) == ask(POLICIES[name], other)
 
@@ -88,9 +88,9 @@ def test_a_weight_of_zero_takes_nothing_while_others_weigh(question, u):
 
 
 def test_weights_are_shares_of_the_draw():
-    question = conformance.sample(1, 3)
+    question = samples.routing_question(1, 3)
     question.deployments["weight"] = [1.0, 2.0, 1.0]
-    asked = conformance.Sample(
+    asked = samples.RoutingQuestion(
         question.requests, np.arange(3), question.deployments, question.tenants, question.params, question.memory, question.now_us
     )
     counts = np.zeros(3, dtype=int)

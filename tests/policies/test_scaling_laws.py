@@ -7,13 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import scaling
+from policies import conformance, samples, scaling
+from policies.build import scaling_params
 from policies.bundle import PolicyBundle, Scaling
+from policies.compile import JIT_DISABLED
+from policies.contracts import MEMORY_WORDS, PARAMS
 from policies.plain import plain
 from policies.state import POOL, SETTINGS
 
 PERIOD_US = 60_000_000
-change = plain(scaling.change)
+POLICIES = {"threshold": scaling.threshold, "predictive": scaling.predictive}
+allowed = plain(scaling.allowed)
 use = st.lists(st.floats(0, 2), min_size=1, max_size=60)
 settings_of = st.builds(
     Scaling,
@@ -26,25 +30,50 @@ settings_of = st.builds(
 def tables(spec):
     settings, pool = np.zeros(1, dtype=SETTINGS), np.zeros(1, dtype=POOL)
     row = settings[0]
-    row["scaling"], row["period_us"] = scaling.SCALING_CODES[spec.policy], PERIOD_US
-    row["hold_periods"], row["scaling_cooldown_us"] = spec.hold_periods, round(spec.cooldown_s * 1e6)
+    row["scaling_cooldown_us"] = round(spec.cooldown_s * 1e6)
     row["min_accounts"], row["max_accounts"] = spec.min_accounts, spec.max_accounts
-    row["add_above"], row["retire_below"], row["horizon_s"] = spec.add_above, spec.retire_below, spec.horizon_s
     pool["accounts"], pool["changed_us"] = 3, -(2**62)
     return settings[0], pool[0]
 
 
-def play(spec, utilization):
+def play(spec, utilization, policy=None):
     """(tick, change, accounts before) as the gateway would act on it."""
     settings, pool = tables(spec)
+    params, memory = np.zeros(PARAMS), np.zeros(MEMORY_WORDS)
+    of_spec = scaling_params(spec)
+    params[: len(of_spec)] = of_spec
+    ask = policy or POLICIES[spec.policy]
     for tick, share in enumerate(utilization):
         pool["utilization"] = share
         before, now_us = int(pool["accounts"]), (tick + 1) * PERIOD_US
-        step = change(pool, settings, now_us)
+        step = allowed(ask(pool, params, memory, now_us), pool, settings, now_us)
         if step:
             pool["accounts"] += step
-            pool["changed_us"], pool["above"], pool["below"] = now_us, 0, 0
+            pool["changed_us"] = now_us
         yield tick, step, before
+
+
+def test_every_shipped_name_is_tried_here():
+    assert set(POLICIES) | {"none"} == set(scaling.SCALING_CODES)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_shipped_policies_hold_the_contract_that_a_users_must(name):
+    python, file = plain(POLICIES[name]), scaling.__file__
+    conformance.check_answers("scaling", python, file)
+    conformance.check_pure("scaling", python, file)
+    conformance.check_deterministic("scaling", python, file)
+    if not JIT_DISABLED:
+        conformance.check_same_compiled("scaling", python, POLICIES[name], file)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_name_leads_to_the_policy(name):
+    for question in samples.questions("scaling"):
+        one, other = question.copy(), question.copy()
+        chosen = plain(scaling.choose)(scaling.SCALING_CODES[name], *one.arguments)
+        assert chosen == POLICIES[name](*other.arguments)
+        assert one.memory.tobytes() == other.memory.tobytes()
 
 
 @given(spec=settings_of, utilization=use)
@@ -53,6 +82,14 @@ def test_one_account_at_a_time_and_within_the_bounds(spec, utilization):
         assert step in (-1, 0, 1)
         assert step <= 0 or before < spec.max_accounts
         assert step >= 0 or before > max(spec.min_accounts, 1)
+
+
+@given(spec=settings_of, wishes=st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=60))
+def test_whatever_a_policy_wishes_bounds_and_cooldown_hold(spec, wishes):
+    asked = iter(wishes)
+    changes = [(tick, step, before) for tick, step, before in play(spec, wishes, lambda *_: next(asked)) if step]
+    assert all(before < spec.max_accounts if step > 0 else before > max(spec.min_accounts, 1) for _, step, before in changes)
+    assert all((later[0] - tick[0]) * 60 >= spec.cooldown_s for tick, later in pairwise(changes))
 
 
 def test_the_last_account_stays_whatever_the_minimum():
@@ -70,13 +107,16 @@ def test_changes_are_a_cooldown_apart(spec, utilization):
 def test_the_threshold_must_be_crossed_for_every_period_held(spec, utilization):
     if spec.policy != "threshold":
         return
+    since = 0
     for tick, step, _ in play(spec, utilization):
-        lately = utilization[max(0, tick + 1 - spec.hold_periods) : tick + 1]
+        lately = utilization[max(since, tick + 1 - spec.hold_periods) : tick + 1]
         if step > 0:
             assert len(lately) == spec.hold_periods
             assert all(share > spec.add_above for share in lately)
         if step < 0:
+            assert len(lately) == spec.hold_periods
             assert all(share < spec.retire_below for share in lately)
+        since = tick + 1 if step else since
 
 
 @given(spec=settings_of, share=st.floats(0, 1), ticks=st.integers(1, 60))
@@ -106,16 +146,6 @@ def test_a_rising_load_is_seen_before_it_is_there():
         spec = Scaling(policy=policy, hold_periods=3)
         first[policy] = next(tick for tick, step, _ in play(spec, rising) if step > 0)
     assert first["predictive"] < first["threshold"]
-
-
-def test_a_scaling_policy_of_ones_own_is_refused_by_name(tmp_path):
-    from forge1sim.errors import ScenarioError
-    from forge1sim.scenario.load import load_scenario
-    from tests.scenario.examples import changed, write
-
-    scenario = write(tmp_path, changed("{policy: headroom}", "{policy: headroom}\n  scaling: {policy: 'mine.py:more'}"))
-    with pytest.raises(ScenarioError, match=r"policies.scaling.policy is 'mine.py:more', no shipped policy"):
-        load_scenario(scenario)
 
 
 def test_every_scaling_policy_of_the_bundle_is_known():

@@ -57,7 +57,7 @@ def make_world(
 ) -> World:
     """A platform of one model on one account with these limits, or what is given instead."""
     platform = Platform(
-        models=models or (Model(name="m", provider="p", input_usd_per_1m=3.0, output_usd_per_1m=15.0, speed=speed),),
+        models=models or (Model(name="m", provider="p", input_usd_per_1m=3.0, output_usd_per_1m=15.0, context_tokens=10**8, speed=speed),),
         accounts=accounts or (Account(name="a", provider="p", limits=limits),),
         providers=(Provider(name="p", **(provider or {})),),
         tenants=(TenantGroup(name="t"),),

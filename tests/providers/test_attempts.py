@@ -4,7 +4,7 @@ import pytest
 
 from forge1sim.providers import begin, build_emulator, cancel, end, new_answers, partial_output
 from policies.errors import SchemaError
-from policies.log import THROTTLE
+from policies.log import CALLER, THROTTLE
 from policies.schema import Account, Distribution, Fault, Limit, Model, Speed
 
 START_US = 1_760_000_000_000_000
@@ -56,6 +56,16 @@ def test_output_is_cut_at_what_was_asked_for_or_the_model_can_say(world) -> None
     said = {most: emulated.begin(0, output_tokens=500, max_output_tokens=most) for most in (0, 30, 70)}
     assert {most: int(answer["output_tokens"]) for most, answer in said.items()} == {0: 100, 30: 30, 70: 70}
     assert said[30]["duration_us"] == 3_500_000
+
+
+@pytest.mark.parametrize(("input_tokens", "asked", "fits"), [(700, 300, True), (701, 300, False), (600, 0, True), (601, 0, False)])
+def test_what_does_not_fit_the_context_is_the_callers_fault(world, input_tokens, asked, fits) -> None:
+    """Input and the most output together; what was refused so counts against no limit."""
+    limits = (Limit(dimension="rpm", limit=1.0),)
+    emulated = world(models=(model("m", context_tokens=1000, max_output_tokens=400),), limits=limits)
+    answer = emulated.begin(0, input_tokens=input_tokens, max_output_tokens=asked)
+    assert answer["outcome"] == (0 if fits else CALLER)
+    assert emulated.begin(1)["outcome"] == (THROTTLE if fits else 0)
 
 
 def test_max_tokens_are_the_models_own_if_none_were_asked_for(world) -> None:

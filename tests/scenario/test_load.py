@@ -219,14 +219,6 @@ def test_a_problem_of_the_base_names_the_base(tmp_path):
         load_scenario(child)
 
 
-def test_names_of_shipped_policies_are_those_of_the_gateway():
-    from policies.routing import ROUTING_CODES
-    from policies.scaling import SCALING_CODES
-
-    assert set(checks.ROUTING_POLICIES) == set(ROUTING_CODES)
-    assert set(checks.SCALING_POLICIES) == set(SCALING_CODES)
-
-
 def test_the_bound_on_requests_is_that_of_the_workload():
     from forge1sim.workload.build import REQUESTS_MAX
 
