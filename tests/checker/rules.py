@@ -27,8 +27,8 @@ from policies.bundle import Queueing, Reservation, Routing, Scaling
 
 # Modules without rules: words, tables, and what compiles or loads.
 NO_RULES = {
-    "arena", "bundle", "compile", "conformance", "contracts", "errors", "linking", "log", "plain", "plug", "registry", "rows",
-    "samples", "schema", "shipped", "source_rules", "state",
+    "arena", "bundle", "compile", "conformance", "contracts", "errors", "keeping", "linking", "log", "plain", "plug", "registry",
+    "rows", "samples", "schema", "shipped", "source_rules", "state",
 }
 # Only what these offer is a rule; the rest fills tables.
 LOADERS = {"build", "layout"}

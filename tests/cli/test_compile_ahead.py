@@ -59,7 +59,7 @@ def test_what_is_compiled_ahead_is_what_a_run_calls(root) -> None:
     """Else a first run would compile twice."""
     ahead._compile_workload_and_metrics()
     compiled_driver.compile_slices()
-    functions = (fold.fold_rows, synthetic._requests, compiled_driver.run_slice)
+    functions = (fold.fold_rows, synthetic._arrivals, synthetic._describe, compiled_driver.run_slice)
     before = [list(function.signatures) for function in functions]
     assert all(len(signatures) == 1 for signatures in before)
     simulate(load_scenario(root / "scenarios" / "quickstart.yaml", ["horizon_s=60"]))
