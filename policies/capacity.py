@@ -92,7 +92,7 @@ def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
     limits, 0 to 1; 1 where nothing is limited.
     """
     deployment = state.deployments[deployment_row]
-    reserved = state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1
+    reserved = may_keep_out(state, deployment)
     least = 1.0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
@@ -116,11 +116,17 @@ def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
     return NO_REASON
 
 
+@leaf
+def may_keep_out(state: State, deployment: Row) -> bool:
+    """Whether reservations keep anyone from this deployment."""
+    return bool(state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1)
+
+
 @inlined
 def is_kept_out(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int, now_us: int) -> bool:
     """Whether what tiers have reserved keeps this request from the deployment, room or not."""
     request = state.requests[slot]
-    if state.settings[0]["reservation"] < PARTITION or deployment["shared"] == 0:
+    if not may_keep_out(state, deployment):
         return False
     if state.settings[0]["reservation"] == USER:
         return kept_limit(state, slot, deployment, now_us) >= 0

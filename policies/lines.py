@@ -66,8 +66,9 @@ def find_champions(state: State, deployment_row: int) -> None:
         segment_row = state.waiting[place]
         if state.eligible[segment_row * width + deployment_row] == 0:
             continue
-        head = state.segments[segment_row]["head"]
-        tier = state.tiers[state.requests[head]["tier"]]
+        segment = state.segments[segment_row]
+        head = segment["head"]
+        tier = state.tiers[segment["tier"]]
         if tier["champion"] == NO_SLOT or is_ahead(state.requests, head, tier["champion"]):
             tier["champion"] = head
 
@@ -86,6 +87,8 @@ def best_champion(state: State, deployment: Row, now_us: int) -> int:
 @inlined
 def is_kept_out(state: State, slot: int, deployment: Row, now_us: int) -> bool:
     """Whether a reservation keeps this request from the deployment, room or not."""
+    if not capacity.may_keep_out(state, deployment):
+        return False
     output, worst = most_of(state, slot, deployment)
     return capacity.is_kept_out(state, slot, deployment, output, worst, now_us)
 
@@ -129,6 +132,14 @@ def stands_behind(state: State, slot: int, deployment_row: int, now_us: int) -> 
     somebody on another deployment who is short of a limit that both draw on.
     """
     deployment = state.deployments[deployment_row]
+    if deployment["waiting_segments"] > 0 and _stands_behind_here(state, slot, deployment_row, now_us):
+        return True
+    return must_yield(state, slot, deployment_row, now_us)
+
+
+@inlined
+def _stands_behind_here(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
+    deployment = state.deployments[deployment_row]
     find_champions(state, deployment_row)
     for tier in range(state.tiers.size):
         champion = state.tiers[tier]["champion"]
@@ -136,4 +147,4 @@ def stands_behind(state: State, slot: int, deployment_row: int, now_us: int) -> 
             continue
         if not is_kept_out(state, champion, deployment, now_us):
             return True
-    return must_yield(state, slot, deployment_row, now_us)
+    return False

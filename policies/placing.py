@@ -47,28 +47,38 @@ def open_budget_period(state: State, tenant: Row) -> None:
 
 @inlined
 def unsuited(state: State, slot: int, model_row: int) -> int:
-    """NO_REASON if this model may serve the request, else why it never will. Fills the model's offer.
-
-    The tenant's budget period is open.
-    """
+    """NO_REASON if this model may serve the request, else why it never will. The tenant's budget period is open."""
     request = state.requests[slot]
     model = state.models[model_row]
     tenant = state.tenants[request["tenant"]]
-    offer = state.offers[model_row]
     input_tokens, output = request["input_tokens"], most_output(request, model)
-    performance = routing.performance_pm(state.points, model_row, request["complexity_pm"])
-    worst = worst_price(model, input_tokens, output)
-    offer["output_tokens"], offer["worst_nano_usd"], offer["performance_pm"] = output, worst, performance
-    offer["expected_nano_usd"] = expected_price(state, model, input_tokens, output)
-    if performance < tenant["quality_floor_pm"]:
+    floor_pm = tenant["quality_floor_pm"]
+    if floor_pm > 0 and routing.performance_pm(state.points, model_row, request["complexity_pm"]) < floor_pm:
         return NOT_ELIGIBLE
     if input_tokens + output > model["context_tokens"]:
         return TOO_LARGE
-    if request["budget_nano_usd"] > 0 and request["billed_nano_usd"] + worst > request["budget_nano_usd"]:
-        return REQUEST_BUDGET
-    if tenant["budget_nano_usd"] >= 0 and tenant["budget_used"] + tenant["budget_held"] + worst > tenant["budget_nano_usd"]:
-        return TENANT_BUDGET
+    # Most have no budget: a price is worked out for who has.
+    if request["budget_nano_usd"] > 0:
+        if request["billed_nano_usd"] + worst_price(model, input_tokens, output) > request["budget_nano_usd"]:
+            return REQUEST_BUDGET
+    if tenant["budget_nano_usd"] >= 0:
+        taken = tenant["budget_used"] + tenant["budget_held"]
+        if taken + worst_price(model, input_tokens, output) > tenant["budget_nano_usd"]:
+            return TENANT_BUDGET
     return NO_REASON
+
+
+@inlined
+def make_offer(state: State, slot: int, model_row: int) -> None:
+    """Work out what a model offers this request."""
+    request = state.requests[slot]
+    model = state.models[model_row]
+    offer = state.offers[model_row]
+    input_tokens, output = request["input_tokens"], most_output(request, model)
+    offer["output_tokens"] = output
+    offer["worst_nano_usd"] = worst_price(model, input_tokens, output)
+    offer["performance_pm"] = routing.performance_pm(state.points, model_row, request["complexity_pm"])
+    offer["expected_nano_usd"] = expected_price(state, model, input_tokens, output)
 
 
 @inlined
@@ -115,7 +125,7 @@ def pick(state: State, slot: int, count: int, now_us: int, user_policy: Plugged)
 
 @inlined
 def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int, now_us: int) -> int:
-    """Append the deployments of a model that have room now to the candidates; returns their number.
+    """Append the deployments of a model, whose offer is made, that have room now to the candidates; returns their number.
 
     Leaves in `pulse.why` the most telling reason of those that have none.
     """
@@ -233,6 +243,7 @@ def find_place(state: State, slot: int, bits: int, now_us: int, user_policy: Plu
         for place in range(lo, hi):
             row = state.chain[place]
             if bits >> row & 1:
+                make_offer(state, slot, row)
                 chosen = _try_model(state, slot, row, now_us, user_policy)
                 if chosen != NOWHERE:
                     return chosen
@@ -244,6 +255,9 @@ def find_place(state: State, slot: int, bits: int, now_us: int, user_policy: Plu
 
 @inlined
 def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
+    for row in range(state.models.size):
+        if bits >> row & 1:
+            make_offer(state, slot, row)
     for shared in range(2):
         count = 0
         for row in range(state.models.size):
@@ -264,6 +278,7 @@ def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy: Plug
     settings = state.settings[0]
     for row in range(state.models.size):
         if bits >> row & 1:
+            make_offer(state, slot, row)
             offer = state.offers[row]
             offer["score"] = routing.model_score(settings["model_choice"], offer["performance_pm"], offer["expected_nano_usd"])
     left = bits

@@ -82,6 +82,7 @@ def push(state: State, segment_row: int, slot: int) -> None:
         segment["place"] = pulse["waiting_segments"]
         state.waiting[pulse["waiting_segments"]] = segment_row
         pulse["waiting_segments"] += 1
+        _tell_places(state, segment_row, 1)
     segment["count"] += 1
     state.pulse[0]["waiting"] += 1
     state.tenants[request["tenant"]]["waiting"] += 1
@@ -105,6 +106,7 @@ def remove(state: State, segment_row: int, slot: int) -> None:
     state.tenants[request["tenant"]]["waiting"] -= 1
     if segment["count"] == 0:
         _forget_segment(state, segment)
+        _tell_places(state, segment_row, -1)
 
 
 @inlined
@@ -118,6 +120,14 @@ def _cut(requests: Rows, slot: int) -> None:
         requests[following]["previous"] = previous
     requests[slot]["next"] = NO_SLOT
     requests[slot]["previous"] = NO_SLOT
+
+
+@leaf
+def _tell_places(state: State, segment_row: int, change: int) -> None:
+    """Count, on every deployment that serves it, a segment in which somebody began to wait, or nobody waits any more."""
+    lo = segment_row * state.deployments.size
+    for place in range(lo, lo + state.segments[segment_row]["places"]):
+        state.deployments[state.places[place]]["waiting_segments"] += change
 
 
 @inlined

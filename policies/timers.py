@@ -39,10 +39,10 @@ def first_to_serve(state: State, deployment_row: int, now_us: int) -> int:
 
     Whom only a reservation keeps out is passed over; the timer is set for when it no longer does.
     """
-    if state.pulse[0]["waiting_segments"] == 0:
+    deployment = state.deployments[deployment_row]
+    if deployment["waiting_segments"] == 0:
         return NO_SLOT
     find_champions(state, deployment_row)
-    deployment = state.deployments[deployment_row]
     best = best_champion(state, deployment, now_us)
     while best != NO_SLOT and is_kept_out(state, best, deployment, now_us):
         ring_by(state, deployment_row, _room_at_us(state, best, deployment_row, now_us))

@@ -6,7 +6,7 @@ from policies.deadlines import forget_deadline, watch_deadline
 from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import note_request
-from policies.placing import dispatch, never_fits, offer_terms, open_budget_period, pick, suited_models, unsuited
+from policies.placing import dispatch, make_offer, never_fits, offer_terms, open_budget_period, pick, suited_models, unsuited
 from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
@@ -151,6 +151,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
         if unsuited(state, slot, deployment["model"]) == TENANT_BUDGET:
             _suit_again(state, slot, now_us)
             continue
+        make_offer(state, slot, deployment["model"])
         capacity.fill_needs(state, slot, offer)
         why = capacity.why_not(state, slot, deployment_row, now_us)
         if why != NO_REASON or must_yield(state, slot, deployment_row, now_us):
