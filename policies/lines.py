@@ -112,8 +112,11 @@ def must_yield(state: State, slot: int, deployment_row: int, now_us: int) -> boo
     for place in range(account["deployments_lo"], account["deployments_hi"]):
         row = state.account_deployments[place]
         other = state.deployments[row]
-        about_to = other["wake_us"] <= now_us
-        if row == deployment_row or not (about_to or other["short"] > 0):
+        if row == deployment_row or other["armed_for"] == NO_SLOT:
+            continue
+        # Who is short of nothing and yields to nobody waited for a rest to end: it is looked at in this moment, too.
+        about_to = other["wake_us"] <= now_us or (other["short"] == 0 and other["yields"] == 0)
+        if not (about_to or other["short"] > 0):
             continue
         alike = other["bucket"] == deployment["bucket"]
         if not alike and (account["limit_hi"] == account["limit_lo"] or (other["short"] == SHORT_OF_BUCKET and not about_to)):

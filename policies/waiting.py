@@ -161,6 +161,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
         state.candidates[0] = deployment_row
         if pick(state, slot, 1, now_us, user_policy) == NOWHERE:
             request["why"] = POLICY_WAITS
+            disarm(state, deployment_row, now_us)
             ring_by(state, deployment_row, now_us + POLICY_ASKED_AGAIN_US)
             return
         _serve(state, slot, deployment_row, now_us)
