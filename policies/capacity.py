@@ -16,7 +16,7 @@ from policies.charge import (
     needed,
 )
 from policies.claims import ASKED_AGAIN_US, kept_limit
-from policies.compile import inlined, leaf
+from policies.compile import inlined, leaf, rare
 from policies.limits import (
     ACCELERATION,
     IN_FLIGHT,
@@ -56,7 +56,7 @@ def _kept(state: State, row: int, tier: int) -> int:
     return int(state.limits[row]["capacity"] * state.tiers[tier]["above_pm"] // 1000)
 
 
-@leaf
+@rare
 def _share_fits(state: State, row: int, tier: int, units: int, now_us: int) -> bool:
     """Whether the reservations of tiers leave room for `tier` on one limit row."""
     mode = state.settings[0]["reservation"]
@@ -209,7 +209,7 @@ def room_at_us(state: State, slot: int, deployment: Row, part: int, max_output: 
     return latest
 
 
-@inlined
+@rare
 def _share_ready_us(state: State, row: int, tier: int, units: int, now_us: int) -> int:
     tiers = state.tiers.size
     if state.settings[0]["reservation"] == PARTITION:
@@ -334,7 +334,7 @@ def settle(
     return freed
 
 
-@inlined
+@rare
 def _correct(state: State, row: int, tier: int, shared: bool, missed: int, counted_us: int, now_us: int) -> None:
     """Count on a limit, and on the shares that the tier counts against, what the estimate of the input missed."""
     correct(state.limits, state.logs, row, missed, counted_us, now_us)
@@ -358,7 +358,7 @@ def _counts_against(state: State, tier: int, other: int) -> bool:
     return bool(0 < state.tiers[other]["rank"] <= state.tiers[tier]["rank"])
 
 
-@leaf
+@rare
 def _share_confirms(state: State, row: int, tier: int, counted: int, counted_us: int, now_us: int) -> None:
     """Tell the share limiters of one acceleration limit what the provider has served."""
     tiers = state.tiers.size
@@ -367,7 +367,7 @@ def _share_confirms(state: State, row: int, tier: int, counted: int, counted_us:
             confirm(state.shares, state.logs, row * tiers + other, counted, counted_us, now_us)
 
 
-@inlined
+@rare
 def refusal_clears_us(state: State, row: int, now_us: int) -> int:
     """When a limit that refused will have room for the least unit; -1 if no limit is to blame."""
     if row < 0:

@@ -15,7 +15,7 @@ often it is asked must change nothing. See docs/tiers.md.
 """
 
 from policies.charge import needed
-from policies.compile import inlined
+from policies.compile import inlined, rare
 from policies.limits import allowance, bring_up, fits
 from policies.plug import ask_tier
 from policies.prices import most_of
@@ -25,7 +25,7 @@ from policies.state import State
 ASKED_AGAIN_US = 100_000
 
 
-@inlined
+@rare
 def kept_limit(state: State, slot: int, deployment: Row, now_us: int) -> int:
     """Row of the first limit of a deployment of which the tier policy keeps a request's units; -1 if it may take them all."""
     output, worst = most_of(state, slot, deployment)

@@ -131,6 +131,15 @@ def leaf(function: Function) -> Function:
     return cast(Function, _helper(function, forceinline=True))
 
 
+def rare(function: Function) -> Function:
+    """Like `inlined`, for what seldom happens: kept apart, so that what often happens stays small and close together."""
+    if JIT_DISABLED:
+        return function
+    dispatcher = _helper(function)
+    dispatcher.is_rare = True
+    return cast(Function, dispatcher)
+
+
 def _helper(function: Callable[..., Any], **options: bool) -> Any:
     """A function for compiled callers, who see one version for all whole numbers: int64.
 

@@ -1,10 +1,10 @@
 """Requests in flight on a deployment, newest first. Kept only where a floor may take slots back."""
 
-from policies.compile import leaf
+from policies.compile import rare
 from policies.state import NO_SLOT, State
 
 
-@leaf
+@rare
 def add_flight(state: State, slot: int) -> None:
     """Note that `slot` is in flight on its deployment."""
     request = state.requests[slot]
@@ -17,7 +17,7 @@ def add_flight(state: State, slot: int) -> None:
     deployment["newest"] = slot
 
 
-@leaf
+@rare
 def drop_flight(state: State, slot: int) -> None:
     """Note that `slot` is no longer in flight."""
     request = state.requests[slot]

@@ -8,7 +8,7 @@ slot and its number, so that an old timer of a slot in new use is recognised and
 
 from policies import capacity
 from policies.charge import charged_at_dispatch
-from policies.compile import inlined
+from policies.compile import inlined, rare
 from policies.deadlines import set_timer, watch_deadline
 from policies.flights import drop_flight
 from policies.limits import charge, fits
@@ -276,7 +276,7 @@ def _after_answer(
         offer_freed(state, deployment_row, tier, freed, now_us, user_policy)
 
 
-@inlined
+@rare
 def refuse(
     state: State, slot: int, refusal: int, limit_row: int, retry_after_us: int, scale_pm: int,
     input_tokens: int, cached_tokens: int, output_tokens: int, now_us: int, user_policy: Plugged,
@@ -306,7 +306,7 @@ def refuse(
     _after_answer(state, deployment_row, tier, freed, scale_pm, now_us, user_policy)
 
 
-@inlined
+@rare
 def _back_off(state: State, slot: int, now_us: int) -> None:
     request = state.requests[slot]
     settings = state.settings[0]
@@ -322,7 +322,7 @@ def _back_off(state: State, slot: int, now_us: int) -> None:
     watch_deadline(state, slot)
 
 
-@inlined
+@rare
 def retry(state: State, slot: int, request_number: int, now_us: int, user_policy: Plugged) -> None:
     """The backoff of a request is over: it looks for a place again."""
     if _is_current(state, slot, request_number, RESTING):
@@ -330,7 +330,7 @@ def retry(state: State, slot: int, request_number: int, now_us: int, user_policy
         _settle_in(state, slot, now_us, user_policy)
 
 
-@inlined
+@rare
 def expire(state: State, now_us: int) -> None:
     """The earliest deadline has come: who still waits or rests past its own ends."""
     pulse = state.pulse[0]
@@ -347,7 +347,7 @@ def expire(state: State, now_us: int) -> None:
     set_timer(state)
 
 
-@inlined
+@rare
 def _leave(state: State, slot: int, waiting: bool, kind: int, reason: int, now_us: int) -> None:
     """End a request that is not in flight; who stood behind it may be first now."""
     segment_row = state.requests[slot]["segment"]
@@ -359,7 +359,7 @@ def _leave(state: State, slot: int, waiting: bool, kind: int, reason: int, now_u
         arm_segment(state, segment_row, now_us)
 
 
-@inlined
+@rare
 def cancel(
     state: State, slot: int, request_number: int, input_tokens: int, cached_tokens: int, output_tokens: int,
     reason: int, now_us: int, user_policy: Plugged,

@@ -20,7 +20,7 @@ what it failed or refused, and the gateway must not hope for more than it will g
 
 import numpy as np
 
-from policies.compile import leaf
+from policies.compile import leaf, rare
 
 TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = 0, 1, 2, 3, 4, 5, 6
 BUCKET_UNIT = 60_000_000
@@ -62,7 +62,7 @@ def allowance(limit):  # type: ignore[no-untyped-def]
     return max(limit["capacity"], scaled(limit["previous"], limit["growth_pm"]))
 
 
-@leaf
+@rare
 def _forget_old_entries(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
     limit = limits[row]
     start, size = limit["log_start"], limit["log_size"]
@@ -75,12 +75,10 @@ def _forget_old_entries(limits, logs, row, now_us):  # type: ignore[no-untyped-d
         limit["log_count"] -= 1
 
 
-@leaf
+@rare
 def _start_window(limit, now_us):  # type: ignore[no-untyped-def]
-    """Move a fixed or acceleration limit into the window that `now_us` lies in."""
+    """Move a fixed or acceleration limit, whose window is over, into the one that `now_us` lies in."""
     window_us = limit["window_us"]
-    if now_us < limit["stamp_us"] + window_us:
-        return
     start_us = now_us - (now_us - limit["offset_us"]) % window_us
     if limit["window"] == ACCELERATION:
         was_last = start_us == limit["stamp_us"] + window_us
@@ -107,7 +105,7 @@ def bring_up(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
             limit["stamp_us"] = now_us
     elif window == SLIDING:
         _forget_old_entries(limits, logs, row, now_us)
-    elif window != IN_FLIGHT:
+    elif window != IN_FLIGHT and now_us >= limit["stamp_us"] + limit["window_us"]:
         _start_window(limit, now_us)
 
 
@@ -150,7 +148,7 @@ def charge(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
         _remember(limits, logs, row, amount, now_us)
 
 
-@leaf
+@rare
 def correct(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-untyped-def]
     """What was charged at `counted_us` was `units` more than that, or fewer if below 0.
 
@@ -173,7 +171,7 @@ def correct(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-un
     limit["period_used"] += units
 
 
-@leaf
+@rare
 def confirm(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-untyped-def]
     """The provider served what it has counted as `units` at `counted_us`: let it enlarge the next allowance.
 
@@ -192,7 +190,7 @@ def confirm(limits, logs, row, units, counted_us, now_us):  # type: ignore[no-un
         limit["level"] += allowance(limit) - before
 
 
-@leaf
+@rare
 def _remember(limits, logs, row, amount, now_us):  # type: ignore[no-untyped-def]
     """Append to the sliding log; entries of one grid cell, or beyond its size, are joined later-dated."""
     limit = limits[row]
@@ -246,7 +244,7 @@ def ready_us(limits, logs, row, units, now_us):  # type: ignore[no-untyped-def]
     return limit["stamp_us"] + limit["window_us"]
 
 
-@leaf
+@rare
 def _sliding_ready_us(limits, logs, row, missing):  # type: ignore[no-untyped-def]
     limit = limits[row]
     for step in range(limit["log_count"]):
@@ -257,7 +255,7 @@ def _sliding_ready_us(limits, logs, row, missing):  # type: ignore[no-untyped-de
     return NEVER_US
 
 
-@leaf
+@rare
 def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def]
     """Set the share of the configured limit that is in force: what headers showed, at most all of it."""
     bring_up(limits, logs, row, now_us)

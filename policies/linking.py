@@ -238,9 +238,17 @@ class HelperCompiler(_Into):
     library_class = _HelperLibrary
 
 
+def _keep_apart(library: Any, name: str) -> None:
+    for attribute in ("cold", "noinline"):
+        library._final_module.get_function(name).add_function_attribute(attribute)
+
+
 def compile_helper(dispatcher: Any, sig: Any) -> Any:
     """What a dispatcher does to compile, without a cache and without listeners, of whom there is one more at each depth."""
     arguments = tuple(sigutils.normalize_signature(sig)[0])
     if arguments not in dispatcher.overloads:
-        dispatcher.add_overload(dispatcher._compiler.compile(arguments, None))
+        compiled = dispatcher._compiler.compile(arguments, None)
+        if getattr(dispatcher, "is_rare", False):
+            _keep_apart(compiled.library, compiled.fndesc.llvm_func_name)
+        dispatcher.add_overload(compiled)
     return dispatcher.overloads[arguments].entry_point

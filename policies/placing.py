@@ -6,7 +6,7 @@ From then on it is the deployments that look (`policies.waiting`).
 """
 
 from policies import capacity, routing
-from policies.compile import inlined, leaf
+from policies.compile import inlined, leaf, rare
 from policies.deadlines import forget_deadline
 from policies.draw import ROUTING, draw
 from policies.flights import add_flight
@@ -57,14 +57,13 @@ def unsuited(state: State, slot: int, model_row: int) -> int:
         return NOT_ELIGIBLE
     if input_tokens + output > model["context_tokens"]:
         return TOO_LARGE
-    # Most have no budget: a price is worked out for who has.
-    if request["budget_nano_usd"] > 0:
-        if request["billed_nano_usd"] + worst_price(model, input_tokens, output) > request["budget_nano_usd"]:
-            return REQUEST_BUDGET
-    if tenant["budget_nano_usd"] >= 0:
-        taken = tenant["budget_used"] + tenant["budget_held"]
-        if taken + worst_price(model, input_tokens, output) > tenant["budget_nano_usd"]:
-            return TENANT_BUDGET
+    if request["budget_nano_usd"] <= 0 and tenant["budget_nano_usd"] < 0:
+        return NO_REASON
+    worst = worst_price(model, input_tokens, output)
+    if request["budget_nano_usd"] > 0 and request["billed_nano_usd"] + worst > request["budget_nano_usd"]:
+        return REQUEST_BUDGET
+    if tenant["budget_nano_usd"] >= 0 and tenant["budget_used"] + tenant["budget_held"] + worst > tenant["budget_nano_usd"]:
+        return TENANT_BUDGET
     return NO_REASON
 
 
@@ -162,7 +161,7 @@ def _gather(state: State, slot: int, model_row: int, dedicated: bool, count: int
     return count
 
 
-@inlined
+@rare
 def _without_last_failure(state: State, slot: int, count: int) -> int:
     """Drop the deployment that failed this request last, if there is another candidate."""
     failed_at = state.requests[slot]["failed_at"]
@@ -209,7 +208,7 @@ def suited_models(state: State, slot: int) -> int:
     return bits
 
 
-@leaf
+@rare
 def _more_telling(one: int, other: int) -> int:
     """The later of two reasons in `UNSUITED`."""
     found = one
@@ -253,7 +252,7 @@ def find_place(state: State, slot: int, bits: int, now_us: int, user_policy: Plu
     return _by_score(state, slot, bits, now_us, user_policy)
 
 
-@inlined
+@rare
 def _among_all(state: State, slot: int, bits: int, now_us: int, user_policy: Plugged) -> int:
     for row in range(state.models.size):
         if bits >> row & 1:

@@ -1,7 +1,7 @@
 """Pools of accounts: what a scaling tick sees and does, and accounts that come and go."""
 
 from policies import scaling
-from policies.compile import inlined
+from policies.compile import inlined, rare
 from policies.contracts import MEMORY_WORDS
 from policies.limits import ACCELERATION, IN_FLIGHT, PACED
 from policies.log import ACCOUNT as ACCOUNT_ROW
@@ -12,14 +12,14 @@ from policies.state import DO_READY, DO_TICK, State
 from policies.timers import ring_by
 
 
-@inlined
+@rare
 def _set_account(state: State, row: int, new_state: int, ready_us: int, utilization_pm: int) -> None:
     account = state.accounts[row]
     account["state"] = new_state
     note(state, ACCOUNT_ROW, new_state, -1, 0, -1, -1, -1, row, ready_us, utilization_pm, account["key"], 0)
 
 
-@inlined
+@rare
 def wake_account(state: State, row: int, now_us: int) -> None:
     """Let all deployments of an account ask for work now."""
     account = state.accounts[row]
@@ -147,7 +147,7 @@ def _wish(state: State, pool_row: int, now_us: int) -> int:
     return scaling.choose(settings["scaling"], pool, state.scaling_params, memory, now_us)
 
 
-@inlined
+@rare
 def tick(state: State, now_us: int) -> None:
     """A scaling period has passed: measure each pool, ask the scaling policy, act."""
     settings = state.settings[0]
@@ -168,7 +168,7 @@ def tick(state: State, now_us: int) -> None:
     ask(state, DO_TICK, -1, -1, now_us + settings["period_us"])
 
 
-@inlined
+@rare
 def ready(state: State, row: int, now_us: int) -> None:
     """An ordered account has arrived."""
     if state.accounts[row]["state"] == ORDERED:

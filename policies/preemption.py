@@ -1,7 +1,7 @@
 """Borrow with preemption: the owner of a floor takes a borrowed slot back at once."""
 
 from policies import capacity
-from policies.compile import inlined
+from policies.compile import inlined, rare
 from policies.limits import IN_FLIGHT as SLOTS
 from policies.lines import is_owed
 from policies.rows import Row
@@ -22,7 +22,7 @@ def _borrows(state: State, deployment: Row, tier: int) -> bool:
     return False
 
 
-@inlined
+@rare
 def borrowed_victim(state: State, slot: int, bits: int, now_us: int) -> int:
     """Slot of the request to take back: lowest tier first, then the newest; NO_SLOT if nothing is owed."""
     request = state.requests[slot]

@@ -19,7 +19,7 @@ All models of an account x class share limits, so they rest together: trying the
 siblings of a bucket that refuses only spreads the pressure.
 """
 
-from policies.compile import inlined, leaf
+from policies.compile import inlined, leaf, rare
 from policies.limits import DAY, FIXED, rescale
 from policies.log import (
     ACCELERATION,
@@ -144,7 +144,7 @@ def _lose_key(state: State, account_row: int, key: int, now_us: int) -> None:
     note(state, ACCOUNT_ROW, account["state"], -1, 0, -1, -1, -1, account_row, now_us, 0, account["key"], 0)
 
 
-@inlined
+@rare
 def rest(
     state: State, deployment_row: int, refusal: int, limit_row: int, retry_after_us: int, attempt: int, key: int, sent_us: int, now_us: int
 ) -> None:
@@ -167,7 +167,7 @@ def rest(
         _lose_key(state, deployment["account"], key, now_us)
 
 
-@inlined
+@rare
 def _rescale_range(state: State, lo: int, hi: int, scale_pm: int, now_us: int) -> None:
     tiers = state.tiers.size
     for row in range(lo, hi):

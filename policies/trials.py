@@ -7,13 +7,13 @@ back to one, and while not even the first is served each rest is twice as long a
 up to `MOST_DOUBLINGS`. What was sent before the refusal tells nothing and counts for nothing.
 """
 
-from policies.compile import leaf
+from policies.compile import leaf, rare
 from policies.rows import Row
 
 MOST_DOUBLINGS = 4
 
 
-@leaf
+@rare
 def begin_trial(target: Row, sent_us: int, now_us: int) -> None:
     """A bucket or account refused for a limit what was sent to it at `sent_us`."""
     if target["trial_most"] == 1 and sent_us > target["trial_since_us"]:

@@ -1,12 +1,21 @@
 """Waiting: into the queue, out of it, and what a deployment does when it has room again."""
 
 from policies import capacity
-from policies.compile import inlined
+from policies.compile import inlined, rare
 from policies.deadlines import forget_deadline, watch_deadline
 from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import note_request
-from policies.placing import dispatch, make_offer, never_fits, offer_terms, open_budget_period, pick, suited_models, unsuited
+from policies.placing import (
+    dispatch,
+    make_offer,
+    never_fits,
+    offer_terms,
+    open_budget_period,
+    pick,
+    suited_models,
+    unsuited,
+)
 from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
@@ -31,7 +40,7 @@ def _misfits(state: State, slot: int, bits: int) -> int:
     return number
 
 
-@inlined
+@rare
 def _list_places(state: State, slot: int, segment_row: int, bits: int) -> None:
     """Write down which deployments may serve the requests of a new segment, of which `slot` is one."""
     width = state.deployments.size
@@ -104,7 +113,7 @@ def finish(state: State, slot: int) -> None:
     pulse["in_system"] -= 1
 
 
-@inlined
+@rare
 def end_unserved(state: State, slot: int, kind: int, reason: int, limit: int) -> None:
     """Write the last row of a request that is rejected or expires, and forget it."""
     request = state.requests[slot]
@@ -115,7 +124,7 @@ def end_unserved(state: State, slot: int, kind: int, reason: int, limit: int) ->
     finish(state, slot)
 
 
-@inlined
+@rare
 def _suit_again(state: State, slot: int, now_us: int) -> None:
     """The tenant's budget no longer covers a model: wait for the others, or end where none is left."""
     before = state.requests[slot]["segment"]
@@ -205,7 +214,7 @@ def _may_use(state: State, deployment: Row, tier: int) -> bool:
     return bool(first != NO_SLOT and has_floor(state, tier) and state.requests[first]["tier"] != tier)
 
 
-@inlined
+@rare
 def offer_account(state: State, account_row: int, now_us: int, user_policy: Plugged) -> None:
     """All limits of an account have changed: every deployment looks again."""
     account = state.accounts[account_row]

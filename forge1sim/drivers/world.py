@@ -17,7 +17,7 @@ from forge1sim.workload.spec import Estimation
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies import gateway, pools
 from policies.arena import allocate, opener
-from policies.compile import compiled, inlined, leaf
+from policies.compile import compiled, inlined, leaf, rare
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
 from policies.rows import Bytes, Handle, Plugged, Rows
@@ -126,7 +126,7 @@ def _answer(state: State, world: World, providers: Handle, slot: int, request_nu
         )  # fmt: skip
 
 
-@inlined
+@rare
 def _hang_up(
     state: State, world: World, providers: Handle, slot: int, request_number: int, reason: int, now_us: int, user_policy: Plugged
 ) -> None:

@@ -22,7 +22,7 @@ from forge1sim.providers.windows import (
     take,
     work_out_charges,
 )
-from policies.compile import compiled, leaf
+from policies.compile import compiled, leaf, rare
 from policies.draw import FAULT, STORM, draw, draw_from
 from policies.log import CALLER, CREDENTIAL, FAILED, OVERLOAD, THROTTLE, TIMEOUT
 from policies.rows import Bytes, Row, Rows
@@ -141,7 +141,7 @@ def _clear(answer: Row, account: Row) -> None:
     answer["output_tokens"] = 0
 
 
-@leaf
+@rare
 def _struck(account: Row, seed: int, tenant: int, number: int, attempt: int, key: int) -> int:
     """What faults do to an attempt."""
     if account["troubled"] == 0:
@@ -174,7 +174,7 @@ def _failed(provider: Row, failure_stem: np.uint64, tenant: int, number: int, at
     return CALLER
 
 
-@leaf
+@rare
 def _refusal_us(provider: Row, outcome: int) -> int:
     if outcome == TIMEOUT:
         return int(provider["timeout_us"])

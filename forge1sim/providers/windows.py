@@ -14,7 +14,7 @@ Levels of buckets are in units of 1/60,000,000, so that a refill of `per minute 
 is a whole number and does not depend on how often it is computed.
 """
 
-from policies.compile import leaf
+from policies.compile import leaf, rare
 from policies.rows import Ints, Row, Rows
 
 TOKEN_BUCKET, PACED, FIXED, SLIDING, DAY, IN_FLIGHT, ACCELERATION = range(7)
@@ -85,7 +85,7 @@ def _refill(limit: Row, now_us: int) -> None:
         limit["level"] = min(limit["room"], limit["level"] + per_min * elapsed_us)
 
 
-@leaf
+@rare
 def _forget(limit: Row, entries: Rows, now_us: int) -> None:
     gone_us = now_us - limit["window_us"]
     while limit["ring_count"] > 0:
@@ -102,7 +102,7 @@ def _wrapped(position: int, size: int) -> int:
     return position - size if position >= size else position
 
 
-@leaf
+@rare
 def _turn_window(limit: Row, now_us: int) -> None:
     window_us, ended_us = limit["window_us"], limit["until_us"]
     begun_us = now_us - (now_us - limit["offset_us"]) % window_us
@@ -153,7 +153,7 @@ def take(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
         _remember(limit, entries, charge, now_us)
 
 
-@leaf
+@rare
 def _remember(limit: Row, entries: Rows, charge: int, now_us: int) -> None:
     """Log a charge. Charges within `grid_us` of the newest entry, and those that no entry is left for, count as of its time.
 
@@ -182,7 +182,7 @@ def is_overdrawn(limit: Row, charge: int) -> bool:
     return bool(limit["used"] > limit["allowed"])
 
 
-@leaf
+@rare
 def clears_in_us(limit: Row, entries: Rows, need: int, now_us: int) -> int:
     """Microseconds until a refused attempt would pass if nothing else came; 0 if time alone does not help."""
     kind = limit["window"]
