@@ -32,8 +32,7 @@ def run() -> dict[str, float]:
     simpy_rate = requests_per_cpu_s(loaded, "simpy", runs=2, log=False)
     bare = max(_BARE_EVENTS / cpu_s(_bare_loop)[1] for _ in range(3))
     summary = simulate(loaded).summary
-    arrived = summary["requests"]["arrived"]
-    total = summary["all_tiers"] if "all_tiers" in summary else _sum_of_tiers(summary)
+    arrived, everybody = summary["requests"]["arrived"], summary["all"]
     return {
         "compiled_requests_per_cpu_s": off,
         "compiled_requests_per_cpu_s_log_on": on,
@@ -41,11 +40,7 @@ def run() -> dict[str, float]:
         "simpy_requests_per_cpu_s": simpy_rate,
         "simpy_requests_per_bare_event": simpy_rate / bare,
         "bare_simpy_events_per_cpu_s": bare,
-        "big_queued_ratio": total["queued"] / arrived,
-        "big_retried_ratio": total["retries"] / arrived,
-        "big_peak_utilization": max(value for value in summary["peak_utilization"].values() if value is not None),
+        "big_queued_ratio": everybody["queued"] / arrived,
+        "big_retried_ratio": everybody["retries"] / arrived,
+        "big_peak_utilization": min(summary["peak_utilization"].values()),
     }
-
-
-def _sum_of_tiers(summary: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
-    return {name: sum(tier[name] for tier in summary["tiers"].values()) for name in ("queued", "retries")}

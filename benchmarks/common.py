@@ -35,7 +35,7 @@ def warm_up(loaded: LoadedScenario, driver: str) -> None:
     simulate(loaded, driver=driver, most_requests=2_000)
 
 
-def requests_per_cpu_s(loaded: LoadedScenario, driver: str, *, runs: int = 3, log: bool = True) -> float:
+def requests_per_cpu_s(loaded: LoadedScenario, driver: str, *, runs: int = 7, log: bool = True) -> float:
     """Requests per second of CPU, from generation to metrics; `log` adds hashing the event log."""
     warm_up(loaded, driver)
     result, seconds = best_of(runs, lambda: simulate(loaded, driver=driver, hash_log=log))
