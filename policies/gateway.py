@@ -12,6 +12,7 @@ from policies.compile import inlined
 from policies.deadlines import set_timer, watch_deadline
 from policies.flights import drop_flight
 from policies.limits import charge, fits
+from policies.lines import YIELDS
 from policies.log import (
     ARRIVE,
     ATTEMPTS_SPENT,
@@ -156,7 +157,7 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bo
         dispatch(state, slot, chosen, 0, now_us)
         if resting_until_us(state, state.deployments[chosen]) > now_us:
             # It took the last place of a trial: whoever is first there cannot go next.
-            ring_yielding(state, state.deployments[chosen]["account"], now_us)
+            ring_yielding(state, state.deployments[chosen]["account"], YIELDS, now_us)
         return True
     reason, limit = pulse["why"], pulse["why_limit"]
     if reason in UNSUITED:
@@ -293,7 +294,7 @@ def refuse(
     )
     sent_us = request["dispatch_us"]
     rest(state, deployment_row, refusal, limit_row, retry_after_us, request["attempt"], request["key"], sent_us, now_us)
-    ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
+    ring_yielding(state, state.deployments[deployment_row]["account"], YIELDS, now_us)
     request["failed_at"] = deployment_row
     if refusal == CALLER:
         end_unserved(state, slot, REJECT, CALLER_FAULT, -1)

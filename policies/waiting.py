@@ -3,10 +3,19 @@
 from policies import capacity
 from policies.compile import inlined
 from policies.deadlines import forget_deadline, watch_deadline
-from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
+from policies.lines import SHORT_OF_ACCOUNT, YIELDS, YIELDS_FOR_NOW, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import note_request
-from policies.placing import dispatch, make_offer, never_fits, offer_terms, open_budget_period, pick, suited_models, unsuited
+from policies.placing import (
+    dispatch,
+    make_offer,
+    never_fits,
+    offer_terms,
+    open_budget_period,
+    pick,
+    suited_models,
+    unsuited,
+)
 from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
@@ -134,6 +143,15 @@ def _suit_again(state: State, slot: int, now_us: int) -> None:
 @inlined
 def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     """Serve who is first in line on a deployment while it has room, then set its timer."""
+    _serve_line(state, deployment_row, now_us, user_policy)
+    deployment = state.deployments[deployment_row]
+    if deployment["yields"] != YIELDS_FOR_NOW:
+        # Who yielded until this deployment had looked need not any more.
+        ring_yielding(state, deployment["account"], YIELDS_FOR_NOW, now_us)
+
+
+@inlined
+def _serve_line(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     deployment = state.deployments[deployment_row]
     offer = state.offers[deployment["model"]]
     left = 0
@@ -154,7 +172,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
         make_offer(state, slot, deployment["model"])
         capacity.fill_needs(state, slot, offer)
         why = capacity.why_not(state, slot, deployment_row, now_us)
-        if why != NO_REASON or must_yield(state, slot, deployment_row, now_us):
+        if why != NO_REASON or must_yield(state, slot, deployment_row, now_us) > 0:
             arm_for(state, deployment_row, slot, now_us)
             return
         offer_terms(deployment, offer)
@@ -175,7 +193,7 @@ def _serve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
     advance(state, slot)
     stop_waiting(state, slot)
     dispatch(state, slot, deployment_row, 1, now_us)
-    ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
+    ring_yielding(state, state.deployments[deployment_row]["account"], YIELDS, now_us)
     arm_segment(state, segment_row, now_us)
 
 
@@ -197,7 +215,7 @@ def offer_freed(state: State, deployment_row: int, tier: int, freed: int, now_us
 @inlined
 def _may_use(state: State, deployment: Row, tier: int) -> bool:
     """Whether room on the account's limits, and in a tier's share of them, may change whom a deployment serves."""
-    if deployment["short"] == SHORT_OF_ACCOUNT or deployment["yields"] == 1:
+    if deployment["short"] == SHORT_OF_ACCOUNT or deployment["yields"] > 0:
         return True
     if state.settings[0]["reservation"] >= capacity.PARTITION:
         return True
