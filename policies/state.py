@@ -77,6 +77,7 @@ DEPLOYMENT = np.dtype(
         ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
         ("armed_for", "<i8"), ("armed_request", "<i8"), ("armed_segment", "<i8"),   # first in line when the timer was set
         ("short", "<i8"), ("yields", "<i8"),             # what it is short of; to whom it yields on another deployment
+        ("owed", "<i8"),                                 # whether its first is owed a guaranteed share
         ("waiting_segments", "<i8"),                     # in which somebody waits for it
         ("beside", "<i8"),                               # others draw on one of its limits
     ]

@@ -17,6 +17,7 @@ from policies.lines import (
     goes_before,
     has_floor,
     is_kept_out,
+    is_owed,
     must_yield,
 )
 from policies.notes import ask
@@ -97,6 +98,23 @@ def ring_yielding(state: State, account_row: int, least: int, now_us: int) -> No
 
 
 @inlined
+def ring_owed(state: State, account_row: int, tier: int, now_us: int) -> None:
+    """A tier took of its share on an account: where its first came first for that, another may do so now."""
+    if not has_floor(state, tier):
+        return
+    account = state.accounts[account_row]
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        row = state.account_deployments[place]
+        deployment = state.deployments[row]
+        if deployment["owed"] == 0:
+            continue
+        first = armed_for(state, deployment)
+        if first != NO_SLOT and state.requests[first]["tier"] == tier and not is_owed(state, first, deployment, now_us):
+            deployment["armed_for"] = UNSEEN
+            ring_by(state, row, now_us)
+
+
+@inlined
 def _mark_yielding(state: State, deployment: Row, yields: int) -> None:
     state.accounts[deployment["account"]]["yielding"] += int(yields > 0) - int(deployment["yields"] > 0)
     deployment["yields"] = yields
@@ -122,6 +140,7 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     deployment["armed_for"] = slot
     deployment["armed_request"] = request["request"]
     deployment["armed_segment"] = request["segment"]
+    deployment["owed"] = int(is_owed(state, slot, deployment, now_us))
     rests_us = resting_until_us(state, deployment)
     output, worst = most_of(state, slot, deployment)
     # Who is short of its own bucket has no use for the account's limits yet: one after the other.

@@ -20,7 +20,7 @@ from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
 from policies.state import FREE, NO_SLOT, NOWHERE, WAITING, State
-from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by, ring_yielding
+from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by, ring_owed, ring_yielding
 
 MOST_OFFERS_PER_EVENT = 16
 POLICY_ASKED_AGAIN_US = 100_000
@@ -193,8 +193,10 @@ def _serve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
     advance(state, slot)
     stop_waiting(state, slot)
     dispatch(state, slot, deployment_row, 1, now_us)
-    ring_yielding(state, state.deployments[deployment_row]["account"], YIELDS, now_us)
+    account_row = state.deployments[deployment_row]["account"]
+    ring_yielding(state, account_row, YIELDS, now_us)
     arm_segment(state, segment_row, now_us)
+    ring_owed(state, account_row, state.requests[slot]["tier"], now_us)
 
 
 @inlined
