@@ -12,6 +12,7 @@ from policies.compile import inlined, rare
 from policies.deadlines import set_timer, watch_deadline
 from policies.flights import drop_flight
 from policies.limits import charge, fits
+from policies.lines import YIELDS, has_floor
 from policies.log import (
     ARRIVE,
     ATTEMPTS_SPENT,
@@ -52,7 +53,7 @@ from policies.state import (
     WAITING,
     State,
 )
-from policies.timers import arm_segment, ring_yielding
+from policies.timers import arm_segment, ring_owed, ring_yielding
 from policies.trials import leave_trial
 from policies.waiting import (
     begin_waiting,
@@ -154,9 +155,8 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bo
     chosen = find_place(state, slot, bits, now_us, user_policy)
     if chosen != NOWHERE:
         dispatch(state, slot, chosen, 0, now_us)
-        if resting_until_us(state, state.deployments[chosen]) > now_us:
-            # It took the last place of a trial: whoever is first there cannot go next.
-            ring_yielding(state, state.deployments[chosen]["account"], now_us)
+        if pulse["waiting"] > 0:
+            _after_overtaking(state, slot, chosen, now_us)
         return True
     reason, limit = pulse["why"], pulse["why_limit"]
     if reason in UNSUITED:
@@ -171,6 +171,16 @@ def _settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bo
     if segment_row < 0:
         segment_row = find_segment(state, slot, bits)
     return _queue_up(state, slot, segment_row, reason, limit, victim, now_us)
+
+
+@inlined
+def _after_overtaking(state: State, slot: int, deployment_row: int, now_us: int) -> None:
+    """A request was sent past those who wait: others may be first in line now."""
+    deployment, tier = state.deployments[deployment_row], state.requests[slot]["tier"]
+    # It may have taken the last place of a trial: whoever is first there cannot go next.
+    if has_floor(state, tier) or resting_until_us(state, deployment) > now_us:
+        ring_yielding(state, deployment["account"], YIELDS, now_us)
+    ring_owed(state, deployment["account"], tier, now_us)
 
 
 @inlined
@@ -293,7 +303,7 @@ def refuse(
     )
     sent_us = request["dispatch_us"]
     rest(state, deployment_row, refusal, limit_row, retry_after_us, request["attempt"], request["key"], sent_us, now_us)
-    ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
+    ring_yielding(state, state.deployments[deployment_row]["account"], YIELDS, now_us)
     request["failed_at"] = deployment_row
     if refusal == CALLER:
         end_unserved(state, slot, REJECT, CALLER_FAULT, -1)

@@ -17,6 +17,10 @@ from policies.state import NO_SLOT, State
 
 # what the first in line of a deployment is short of: nothing, its bucket's limits, its account's
 SHORT_OF_BUCKET, SHORT_OF_ACCOUNT = 1, 2
+# to whom the first in line yields: nobody, one who cannot go, one who is looked at in this moment
+YIELDS, YIELDS_FOR_NOW = 1, 2
+# instead of a slot: who is first in line is found out when the deployment no longer rests
+UNSEEN = -2
 
 
 @leaf
@@ -97,17 +101,17 @@ def is_kept_out(state: State, slot: int, deployment: Row, now_us: int) -> bool:
 def armed_for(state: State, deployment: Row) -> int:
     """Who was first in line when the deployment's timer was set last, if it still heads its segment; else NO_SLOT."""
     slot = deployment["armed_for"]
-    if slot == NO_SLOT or state.segments[deployment["armed_segment"]]["head"] != slot:
+    if slot < 0 or state.segments[deployment["armed_segment"]]["head"] != slot:
         return NO_SLOT
     return int(slot) if state.requests[slot]["request"] == deployment["armed_request"] else NO_SLOT
 
 
 @inlined
-def must_yield(state: State, slot: int, deployment_row: int, now_us: int) -> bool:
-    """Whether somebody on another deployment that draws on the same limits comes first, and cannot go or is about to."""
+def must_yield(state: State, slot: int, deployment_row: int, now_us: int) -> int:
+    """YIELDS or YIELDS_FOR_NOW if on another deployment that draws on the same limits somebody comes first; else 0."""
     deployment = state.deployments[deployment_row]
     if deployment["beside"] == 0:
-        return False
+        return 0
     account = state.accounts[deployment["account"]]
     for place in range(account["deployments_lo"], account["deployments_hi"]):
         row = state.account_deployments[place]
@@ -115,16 +119,21 @@ def must_yield(state: State, slot: int, deployment_row: int, now_us: int) -> boo
         if row == deployment_row or other["armed_for"] == NO_SLOT:
             continue
         # Who is short of nothing and yields to nobody waited for a rest to end: it is looked at in this moment, too.
-        about_to = other["wake_us"] <= now_us or (other["short"] == 0 and other["yields"] == 0)
+        rested = other["armed_for"] == UNSEEN or (other["short"] == 0 and other["yields"] == 0)
+        about_to = rested or other["wake_us"] <= now_us
         if not (about_to or other["short"] > 0):
             continue
         alike = other["bucket"] == deployment["bucket"]
         if not alike and (account["limit_hi"] == account["limit_lo"] or (other["short"] == SHORT_OF_BUCKET and not about_to)):
             continue
-        first = armed_for(state, other) if resting_until_us(state, other) <= now_us else NO_SLOT
+        if resting_until_us(state, other) > now_us:
+            continue
+        if other["armed_for"] == UNSEEN:
+            return YIELDS_FOR_NOW
+        first = armed_for(state, other)
         if first != NO_SLOT and first != slot and goes_before(state, first, other, slot, deployment, now_us):
-            return True
-    return False
+            return YIELDS_FOR_NOW if about_to else YIELDS
+    return 0
 
 
 @inlined
@@ -137,7 +146,7 @@ def stands_behind(state: State, slot: int, deployment_row: int, now_us: int) -> 
     deployment = state.deployments[deployment_row]
     if deployment["waiting_segments"] > 0 and _stands_behind_here(state, slot, deployment_row, now_us):
         return True
-    return must_yield(state, slot, deployment_row, now_us)
+    return must_yield(state, slot, deployment_row, now_us) > 0
 
 
 @inlined

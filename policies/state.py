@@ -76,7 +76,8 @@ DEPLOYMENT = np.dtype(
         ("surely_fits_tokens", "<i8"),                                # smaller requests fit every limit when idle
         ("failures", "<i8"), ("failures_since_us", "<i8"), ("newest", "<i8"),
         ("armed_for", "<i8"), ("armed_request", "<i8"), ("armed_segment", "<i8"),   # first in line when the timer was set
-        ("short", "<i8"), ("yields", "<i8"),             # what it is short of; that it yields to another deployment's first
+        ("short", "<i8"), ("yields", "<i8"),             # what it is short of; to whom it yields on another deployment
+        ("owed", "<i8"),                                 # whether its first is owed a guaranteed share
         ("waiting_segments", "<i8"),                     # in which somebody waits for it
         ("beside", "<i8"),                               # others draw on one of its limits
     ]

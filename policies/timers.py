@@ -9,12 +9,15 @@ from policies.compile import inlined, leaf
 from policies.lines import (
     SHORT_OF_ACCOUNT,
     SHORT_OF_BUCKET,
+    UNSEEN,
+    YIELDS,
     armed_for,
     best_champion,
     find_champions,
     goes_before,
     has_floor,
     is_kept_out,
+    is_owed,
     must_yield,
 )
 from policies.notes import ask
@@ -79,24 +82,41 @@ def _mark_short(state: State, deployment_row: int, short: int, now_us: int) -> N
     before = deployment["short"]
     deployment["short"] = short
     if before > 0:
-        ring_yielding(state, deployment["account"], now_us)
+        ring_yielding(state, deployment["account"], YIELDS, now_us)
 
 
 @inlined
-def ring_yielding(state: State, account_row: int, now_us: int) -> None:
-    """Let those look again who yielded to the first of another deployment of the account."""
+def ring_yielding(state: State, account_row: int, least: int, now_us: int) -> None:
+    """Let those look again who yielded to the first of another deployment of the account; YIELDS_FOR_NOW: only for now."""
     account = state.accounts[account_row]
     if account["yielding"] == 0:
         return
     for place in range(account["deployments_lo"], account["deployments_hi"]):
         row = state.account_deployments[place]
-        if state.deployments[row]["yields"] == 1:
+        if state.deployments[row]["yields"] >= least:
+            ring_by(state, row, now_us)
+
+
+@inlined
+def ring_owed(state: State, account_row: int, tier: int, now_us: int) -> None:
+    """A tier took of its share on an account: where its first came first for that, another may do so now."""
+    if not has_floor(state, tier):
+        return
+    account = state.accounts[account_row]
+    for place in range(account["deployments_lo"], account["deployments_hi"]):
+        row = state.account_deployments[place]
+        deployment = state.deployments[row]
+        if deployment["owed"] == 0:
+            continue
+        first = armed_for(state, deployment)
+        if first != NO_SLOT and state.requests[first]["tier"] == tier and not is_owed(state, first, deployment, now_us):
+            deployment["armed_for"] = UNSEEN
             ring_by(state, row, now_us)
 
 
 @inlined
 def _mark_yielding(state: State, deployment: Row, yields: int) -> None:
-    state.accounts[deployment["account"]]["yielding"] += yields - deployment["yields"]
+    state.accounts[deployment["account"]]["yielding"] += int(yields > 0) - int(deployment["yields"] > 0)
     deployment["yields"] = yields
 
 
@@ -105,7 +125,7 @@ def disarm(state: State, deployment_row: int, now_us: int) -> None:
     """Nobody is first in line here, or the deployment rests: nobody else has to wait for that."""
     deployment = state.deployments[deployment_row]
     deployment["armed_for"] = NO_SLOT
-    if deployment["yields"] == 1:
+    if deployment["yields"] > 0:
         _mark_yielding(state, deployment, 0)
     if deployment["short"] > 0:
         _mark_short(state, deployment_row, 0, now_us)
@@ -120,6 +140,7 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     deployment["armed_for"] = slot
     deployment["armed_request"] = request["request"]
     deployment["armed_segment"] = request["segment"]
+    deployment["owed"] = int(is_owed(state, slot, deployment, now_us))
     rests_us = resting_until_us(state, deployment)
     output, worst = most_of(state, slot, deployment)
     # Who is short of its own bucket has no use for the account's limits yet: one after the other.
@@ -131,10 +152,10 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     if short != deployment["short"] or (short > 0 and not stood_first):
         _mark_short(state, deployment_row, short, now_us)
     at_us = max(rests_us, at_us, now_us)
-    yields = int(at_us <= now_us and must_yield(state, slot, deployment_row, now_us))
+    yields = must_yield(state, slot, deployment_row, now_us) if at_us <= now_us else 0
     if yields != deployment["yields"]:
         _mark_yielding(state, deployment, yields)
-    if yields == 1:
+    if yields > 0:
         # It looks again when who comes first there has left; or once its own tier is owed room.
         at_us = max(rests_us, _owed_room_at_us(state, slot, deployment_row, now_us))
     if at_us > now_us:
@@ -158,6 +179,7 @@ def arm(state: State, deployment_row: int, now_us: int) -> None:
     """Find who is first in line, and set the timer for it."""
     deployment = state.deployments[deployment_row]
     if deployment["short"] == 0 and deployment["yields"] == 0 and resting_until_us(state, deployment) >= deployment["wake_us"]:
+        deployment["armed_for"] = UNSEEN
         return
     slot = first_to_serve(state, deployment_row, now_us)
     if slot == NO_SLOT:

@@ -3,7 +3,7 @@
 from policies import capacity
 from policies.compile import inlined, rare
 from policies.deadlines import forget_deadline, watch_deadline
-from policies.lines import SHORT_OF_ACCOUNT, armed_for, has_floor, must_yield
+from policies.lines import SHORT_OF_ACCOUNT, YIELDS, YIELDS_FOR_NOW, armed_for, has_floor, must_yield
 from policies.log import NO_REASON, POLICY_WAITS, QUEUE, REJECT, TENANT_BUDGET
 from policies.notes import note_request
 from policies.placing import (
@@ -20,7 +20,7 @@ from policies.queues import advance, push, remove
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
 from policies.state import FREE, NO_SLOT, NOWHERE, WAITING, State
-from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by, ring_yielding
+from policies.timers import arm, arm_for, arm_segment, disarm, first_to_serve, ring_by, ring_owed, ring_yielding
 
 MOST_OFFERS_PER_EVENT = 16
 POLICY_ASKED_AGAIN_US = 100_000
@@ -143,6 +143,15 @@ def _suit_again(state: State, slot: int, now_us: int) -> None:
 @inlined
 def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     """Serve who is first in line on a deployment while it has room, then set its timer."""
+    _serve_line(state, deployment_row, now_us, user_policy)
+    deployment = state.deployments[deployment_row]
+    if deployment["yields"] != YIELDS_FOR_NOW:
+        # Who yielded until this deployment had looked need not any more.
+        ring_yielding(state, deployment["account"], YIELDS_FOR_NOW, now_us)
+
+
+@inlined
+def _serve_line(state: State, deployment_row: int, now_us: int, user_policy: Plugged) -> None:
     deployment = state.deployments[deployment_row]
     offer = state.offers[deployment["model"]]
     left = 0
@@ -163,7 +172,7 @@ def offer(state: State, deployment_row: int, now_us: int, user_policy: Plugged) 
         make_offer(state, slot, deployment["model"])
         capacity.fill_needs(state, slot, offer)
         why = capacity.why_not(state, slot, deployment_row, now_us)
-        if why != NO_REASON or must_yield(state, slot, deployment_row, now_us):
+        if why != NO_REASON or must_yield(state, slot, deployment_row, now_us) > 0:
             arm_for(state, deployment_row, slot, now_us)
             return
         offer_terms(deployment, offer)
@@ -184,8 +193,10 @@ def _serve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
     advance(state, slot)
     stop_waiting(state, slot)
     dispatch(state, slot, deployment_row, 1, now_us)
-    ring_yielding(state, state.deployments[deployment_row]["account"], now_us)
+    account_row = state.deployments[deployment_row]["account"]
+    ring_yielding(state, account_row, YIELDS, now_us)
     arm_segment(state, segment_row, now_us)
+    ring_owed(state, account_row, state.requests[slot]["tier"], now_us)
 
 
 @inlined
@@ -206,7 +217,7 @@ def offer_freed(state: State, deployment_row: int, tier: int, freed: int, now_us
 @inlined
 def _may_use(state: State, deployment: Row, tier: int) -> bool:
     """Whether room on the account's limits, and in a tier's share of them, may change whom a deployment serves."""
-    if deployment["short"] == SHORT_OF_ACCOUNT or deployment["yields"] == 1:
+    if deployment["short"] == SHORT_OF_ACCOUNT or deployment["yields"] > 0:
         return True
     if state.settings[0]["reservation"] >= capacity.PARTITION:
         return True

@@ -14,7 +14,7 @@ credential    the key, once; the account is out when none is left
 Whom an unknown limit refuses, or for a time untold, is on trial afterwards (`forge1sim.check.trials`).
 """
 
-from collections import deque
+from collections import defaultdict, deque
 
 from forge1sim.check.case import Case
 from forge1sim.check.facts import Facts, micro
@@ -60,7 +60,9 @@ class Accounts:
         self._keys_left = [account.spec.keys + account.spec.standby_keys for account in facts.accounts]
         self._ready_us = [0] * len(facts.accounts)
         self._until_us: dict[tuple[int, int], int] = {}
-        self._failures: dict[int, deque[int]] = {}
+        # First attempts of a deployment that failed, as many as may count and as must: where windows begin is the gateway's choice.
+        self._may_count: defaultdict[int, deque[int]] = defaultdict(deque)
+        self._must_count: defaultdict[int, deque[int]] = defaultdict(deque)
         self._trials = Trials()
         self._expected: Rest | None = None          # a cooldown that the next rows must show
         self._lost_key = -1                         # an account whose loss of a key they must show
@@ -140,14 +142,15 @@ class Accounts:
         twice the failures less one within one window length have earned.
         """
         now_us, times = self._notes.now_us, self._facts.bundle.cooldown
-        failures = self._failures.setdefault(deployment, deque())
-        failures.append(now_us)
-        while now_us - failures[0] > micro(times.failure_window_s):
-            failures.popleft()
+        may_count, must_count = self._may_count[deployment], self._must_count[deployment]
+        for failures in (may_count, must_count):
+            failures.append(now_us)
+            while now_us - failures[0] > micro(times.failure_window_s):
+                failures.popleft()
         rest = SCOPE_DEPLOYMENT, deployment, now_us + micro(times.cooldown_s)
-        if len(failures) >= times.failures_to_cool and rest[2] <= self._until_us.get(rest[:2], 0):
-            failures.clear()            # counted, but no news: it rests longer anyway
-        return rest if len(failures) >= 2 * times.failures_to_cool - 1 else None
+        if len(may_count) >= times.failures_to_cool and rest[2] <= self._until_us.get(rest[:2], 0):
+            must_count.clear()          # perhaps counted, but no news: it rests longer anyway
+        return rest if len(must_count) >= 2 * times.failures_to_cool - 1 else None
 
     def cool(self, scope: int, row: int, until_us: int, refusal: int) -> None:
         """A COOL row."""
@@ -163,13 +166,14 @@ class Accounts:
 
     def _check_failures(self, seen: Rest) -> None:
         times = self._facts.bundle.cooldown
-        failures = self._failures.get(seen[1], deque())
+        failures = self._may_count[seen[1]]
         right_us = self._notes.now_us + micro(times.cooldown_s)
         if seen[0] != SCOPE_DEPLOYMENT or seen[2] != right_us or len(failures) < times.failures_to_cool:
             self._notes.add(
                 "cooldown", f"{seen} after {len(failures)} failures of {times.failures_to_cool}, should rest until {right_us}"
             )
         failures.clear()
+        self._must_count[seen[1]].clear()
 
     def check_told(self) -> None:
         """What the last refusal asks for must have been told by now."""

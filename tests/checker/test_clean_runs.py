@@ -2,6 +2,8 @@
 
 import pytest
 from plainly import together
+from running import check, run
+from worlds import chance_world
 
 
 def nothing_found(first: int, last: int, *options: str) -> None:
@@ -16,6 +18,12 @@ def test_worlds_by_chance():
 
 def test_worlds_by_chance_in_which_the_gateway_has_estimates_only():
     nothing_found(0, 60, "guessing")
+
+
+@pytest.mark.parametrize("seed", [3113, 4738, 5170, 5754, 8731])
+def test_worlds_in_which_something_was_found_once(seed):
+    world = chance_world(seed)
+    assert check(world, run(world)).findings == []
 
 
 @pytest.mark.slow
