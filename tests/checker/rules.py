@@ -19,7 +19,7 @@ from typing import Any
 
 from patching import replaced
 from running import run
-from worlds import World, rich_world, shared_world, small_world
+from worlds import World, rich_world, shared_world, small_world, used_share_world
 
 import policies
 from forge1sim.workload.spec import Estimation
@@ -52,6 +52,7 @@ def worlds() -> dict[str, Callable[[], World]]:
     """Worlds which together call every rule."""
     found: dict[str, Callable[[], World]] = {"rich": lambda: rich_world(count=200)}
     found["shared"] = shared_world
+    found["used share"] = used_share_world
     for mode in ("partition", "trunk", "cap", "preempt"):
         found[mode] = lambda mode=mode: _varied(reservation=Reservation(mode=mode))
     for policy in ("headroom", "least_in_flight", "latency", "weighted", "round_robin", "random"):

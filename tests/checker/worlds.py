@@ -198,6 +198,39 @@ def shared_world() -> World:
     )  # fmt: skip
 
 
+def used_share_world() -> World:
+    """Request 3 stands first as its tier is owed room. Request 5, of the same tier, uses that up: then request 4 is first."""
+    # 1000 tokens a second, at most 1000 at once; half of them are promised to enterprise, 3 in 10 to professional.
+    account = Account(name="a", provider="p", limits=(Limit(dimension="tpm", limit=60_000.0, burst_s=1.0),))
+    model = Model(
+        name="m", provider="p", input_usd_per_1m=1.0, output_usd_per_1m=1.0,
+        speed=Speed(service_s=Distribution(kind="deterministic", mean=1.0)),
+    )  # fmt: skip
+    tenants = (
+        TenantGroup(name="late", tier="enterprise"), TenantGroup(name="early", tier="enterprise"),
+        TenantGroup(name="lower", tier="professional"), TenantGroup(name="lowest", tier="standard"),
+    )  # fmt: skip
+    late, early, lower, lowest = range(4)
+    asked = (                       # (ms after the start, tenant, tokens)
+        (0, lowest, 1000), (1, late, 10),       # this one waits, so that its tenant stands behind the other from now on
+        (2000, lowest, 900),
+        (2001, late, 490),                      # owed, but there is no room until 2390
+        (2200, lower, 20),                      # owed, but of a lower tier
+        (2201, early, 220),                     # fits, and takes of what its tier was owed
+        (2300, lowest, 5),
+    )  # fmt: skip
+    rows = np.zeros(len(asked), REQUESTS)
+    for number, (at_ms, tenant, tokens) in enumerate(asked):
+        row = rows[number]
+        row["arrive_us"], row["tenant"], row["number"] = START_US + at_ms * 1000, tenant, number
+        row["input_tokens"], row["output_tokens"], row["max_output_tokens"] = tokens - 1, 1, 1
+        row["wanted"], row["deadline_us"], row["cancel_us"] = -1, NEVER_US, NEVER_US
+    return World(
+        platform=Platform(models=(model,), accounts=(account,), providers=(Provider(name="p"),), tenants=tenants),
+        bundle=PolicyBundle(tiers=TIERS), requests=rows, horizon_s=3.0,
+    )  # fmt: skip
+
+
 def chance_world(seed: int, count: int = 300) -> World:
     """A world drawn by chance: any mixture of limits, windows, charges, modes and troubles."""
     rng = np.random.default_rng(seed)
