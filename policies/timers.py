@@ -140,7 +140,7 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     deployment["armed_for"] = slot
     deployment["armed_request"] = request["request"]
     deployment["armed_segment"] = request["segment"]
-    deployment["owed"] = int(is_owed(state, slot, deployment, now_us))
+    deployment["owed"] = int(_has_rival(state, slot) and is_owed(state, slot, deployment, now_us))
     rests_us = resting_until_us(state, deployment)
     output, worst = most_of(state, slot, deployment)
     # Who is short of its own bucket has no use for the account's limits yet: one after the other.
@@ -161,6 +161,16 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     if at_us > now_us:
         at_us = min(at_us, max(rests_us, _next_owed_us(state, slot, deployment_row, now_us)))
     ring_by(state, deployment_row, at_us)
+
+
+@leaf
+def _has_rival(state: State, first: int) -> bool:
+    """Whether the first of another tier was found beside the first in line."""
+    for tier in range(state.tiers.size):
+        slot = state.tiers[tier]["champion"]
+        if slot != NO_SLOT and slot != first:
+            return True
+    return False
 
 
 @inlined
@@ -202,6 +212,9 @@ def arm_segment(state: State, segment_row: int, now_us: int) -> None:
         first = armed_for(state, deployment)
         if first == NO_SLOT or _matters(state, segment, floor, first, deployment, now_us):
             arm(state, row, now_us)
+        elif segment["tier"] != state.requests[first]["tier"]:
+            # It may come first for its share alone, now that it has a rival.
+            deployment["owed"] = int(is_owed(state, first, deployment, now_us))
 
 
 @inlined
