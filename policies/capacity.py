@@ -32,6 +32,7 @@ from policies.limits import (
     release,
 )
 from policies.log import NO_CAPACITY, NO_REASON, RESERVED
+from policies.prices import most_of
 from policies.rows import Row
 from policies.state import NEVER_US, State
 
@@ -92,7 +93,7 @@ def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
     limits, 0 to 1; 1 where nothing is limited.
     """
     deployment = state.deployments[deployment_row]
-    reserved = may_keep_out(state, deployment)
+    reserved = state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1
     least = 1.0
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
@@ -116,20 +117,15 @@ def why_not(state: State, slot: int, deployment_row: int, now_us: int) -> int:
     return NO_REASON
 
 
-@leaf
-def may_keep_out(state: State, deployment: Row) -> bool:
-    """Whether reservations keep anyone from this deployment."""
-    return bool(state.settings[0]["reservation"] >= PARTITION and deployment["shared"] == 1)
-
-
 @inlined
-def is_kept_out(state: State, slot: int, deployment: Row, max_output: int, worst_nano_usd: int, now_us: int) -> bool:
+def is_kept_out(state: State, slot: int, deployment: Row, now_us: int) -> bool:
     """Whether what tiers have reserved keeps this request from the deployment, room or not."""
     request = state.requests[slot]
-    if not may_keep_out(state, deployment):
+    if state.settings[0]["reservation"] < PARTITION or deployment["shared"] == 0:
         return False
     if state.settings[0]["reservation"] == USER:
         return kept_limit(state, slot, deployment, now_us) >= 0
+    max_output, worst_nano_usd = most_of(state, slot, deployment)
     for part in range(2):
         lo, hi = limit_range(state, deployment, part)
         for row in range(lo, hi):

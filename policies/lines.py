@@ -88,15 +88,6 @@ def best_champion(state: State, deployment: Row, now_us: int) -> int:
     return best
 
 
-@inlined
-def is_kept_out(state: State, slot: int, deployment: Row, now_us: int) -> bool:
-    """Whether a reservation keeps this request from the deployment, room or not."""
-    if not capacity.may_keep_out(state, deployment):
-        return False
-    output, worst = most_of(state, slot, deployment)
-    return capacity.is_kept_out(state, slot, deployment, output, worst, now_us)
-
-
 @leaf
 def armed_for(state: State, deployment: Row) -> int:
     """Who was first in line when the deployment's timer was set last, if it still heads its segment; else NO_SLOT."""
@@ -157,6 +148,6 @@ def _stands_behind_here(state: State, slot: int, deployment_row: int, now_us: in
         champion = state.tiers[tier]["champion"]
         if champion == NO_SLOT or not goes_before(state, champion, deployment, slot, deployment, now_us):
             continue
-        if not is_kept_out(state, champion, deployment, now_us):
+        if not capacity.is_kept_out(state, champion, deployment, now_us):
             return True
     return False

@@ -16,7 +16,6 @@ from policies.lines import (
     find_champions,
     goes_before,
     has_floor,
-    is_kept_out,
     is_owed,
     must_yield,
 )
@@ -47,7 +46,7 @@ def first_to_serve(state: State, deployment_row: int, now_us: int) -> int:
         return NO_SLOT
     find_champions(state, deployment_row)
     best = best_champion(state, deployment, now_us)
-    while best != NO_SLOT and is_kept_out(state, best, deployment, now_us):
+    while best != NO_SLOT and capacity.is_kept_out(state, best, deployment, now_us):
         ring_by(state, deployment_row, _room_at_us(state, best, deployment_row, now_us))
         state.tiers[state.requests[best]["tier"]]["champion"] = NO_SLOT
         best = best_champion(state, deployment, now_us)
@@ -140,7 +139,7 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     deployment["armed_for"] = slot
     deployment["armed_request"] = request["request"]
     deployment["armed_segment"] = request["segment"]
-    deployment["owed"] = int(_has_rival(state, slot) and is_owed(state, slot, deployment, now_us))
+    deployment["owed"] = _owed_before_rivals(state, slot, deployment, now_us)
     rests_us = resting_until_us(state, deployment)
     output, worst = most_of(state, slot, deployment)
     # Who is short of its own bucket has no use for the account's limits yet: one after the other.
@@ -163,14 +162,14 @@ def arm_for(state: State, deployment_row: int, slot: int, now_us: int) -> None:
     ring_by(state, deployment_row, at_us)
 
 
-@leaf
-def _has_rival(state: State, first: int) -> bool:
-    """Whether the first of another tier was found beside the first in line."""
+@inlined
+def _owed_before_rivals(state: State, first: int, deployment: Row, now_us: int) -> int:
+    """1 if the first in line is owed its tier's share, and the first of another tier was found beside it."""
     for tier in range(state.tiers.size):
         slot = state.tiers[tier]["champion"]
         if slot != NO_SLOT and slot != first:
-            return True
-    return False
+            return int(is_owed(state, first, deployment, now_us))
+    return 0
 
 
 @inlined
