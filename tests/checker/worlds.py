@@ -249,8 +249,9 @@ def tried_account_world() -> World:
         (10_500, y),
     )  # fmt: skip
     rows = _asked_for([(at_ms, 0, model, 10) for at_ms, model in asked])
+    tenant = TenantGroup(name="t", tier="standard")
     return World(
-        platform=Platform(models=models, accounts=accounts, providers=(Provider(name="p"),), tenants=(TenantGroup(name="t", tier="standard"),)),
+        platform=Platform(models=models, accounts=accounts, providers=(Provider(name="p"),), tenants=(tenant,)),
         bundle=PolicyBundle(tiers=TIERS), requests=rows, horizon_s=11.0,
     )  # fmt: skip
 
