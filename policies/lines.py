@@ -19,7 +19,7 @@ from policies.state import NO_SLOT, State
 SHORT_OF_BUCKET, SHORT_OF_ACCOUNT = 1, 2
 # to whom the first in line yields: nobody, one who cannot go, one who is looked at in this moment
 YIELDS, YIELDS_FOR_NOW = 1, 2
-# instead of a slot: who is first in line is found out when the deployment no longer rests
+# instead of a slot: somebody waits, and who is first in line is found out when the deployment no longer rests
 UNSEEN = -2
 
 

@@ -127,7 +127,11 @@ def _tell_places(state: State, segment_row: int, change: int) -> None:
     """Count, on every deployment that serves it, a segment in which somebody began to wait, or nobody waits any more."""
     lo = segment_row * state.deployments.size
     for place in range(lo, lo + state.segments[segment_row]["places"]):
-        state.deployments[state.places[place]]["waiting_segments"] += change
+        deployment = state.deployments[state.places[place]]
+        deployment["waiting_segments"] += change
+        if deployment["waiting_segments"] == 0:
+            # Nobody is first there, seen or unseen: no other deployment has to yield to it.
+            deployment["armed_for"] = NO_SLOT
 
 
 @inlined

@@ -187,7 +187,8 @@ def _next_owed_us(state: State, first: int, deployment_row: int, now_us: int) ->
 def arm(state: State, deployment_row: int, now_us: int) -> None:
     """Find who is first in line, and set the timer for it."""
     deployment = state.deployments[deployment_row]
-    if deployment["short"] == 0 and deployment["yields"] == 0 and resting_until_us(state, deployment) >= deployment["wake_us"]:
+    known = deployment["short"] > 0 or deployment["yields"] > 0 or deployment["waiting_segments"] == 0
+    if not known and resting_until_us(state, deployment) >= deployment["wake_us"]:
         deployment["armed_for"] = UNSEEN
         return
     slot = first_to_serve(state, deployment_row, now_us)

@@ -219,16 +219,53 @@ def used_share_world() -> World:
         (2201, early, 220),                     # fits, and takes of what its tier was owed
         (2300, lowest, 5),
     )  # fmt: skip
-    rows = np.zeros(len(asked), REQUESTS)
-    for number, (at_ms, tenant, tokens) in enumerate(asked):
-        row = rows[number]
-        row["arrive_us"], row["tenant"], row["number"] = START_US + at_ms * 1000, tenant, number
-        row["input_tokens"], row["output_tokens"], row["max_output_tokens"] = tokens - 1, 1, 1
-        row["wanted"], row["deadline_us"], row["cancel_us"] = -1, NEVER_US, NEVER_US
+    rows = _asked_for([(at_ms, tenant, -1, tokens) for at_ms, tenant, tokens in asked])
     return World(
         platform=Platform(models=(model,), accounts=(account,), providers=(Provider(name="p"),), tenants=tenants),
         bundle=PolicyBundle(tiers=TIERS), requests=rows, horizon_s=3.0,
     )  # fmt: skip
+
+
+def tried_account_world() -> World:
+    """Account a is on trial while request 3 waits for it, too, and has room again when nobody waits at all.
+
+    Request 6 then finds it free. That request 5 waits for another account is no reason to wait.
+    """
+    slow = Speed(service_s=Distribution(kind="deterministic", mean=3.0))
+    models = tuple(
+        Model(name=name, provider="p", input_usd_per_1m=1.0, output_usd_per_1m=1.0, speed=slow) for name in ("x", "y", "z")
+    )
+    unknown = Limit(dimension="rpm", limit=1.0, window="fixed", window_s=5.0, known=False)
+    one = (Limit(dimension="concurrency", limit=1.0),)
+    accounts = (
+        Account(name="a", provider="p", models=("x", "y"), limits=(Limit(dimension="rpm", limit=600.0), unknown)),
+        Account(name="b", provider="p", models=("x",), limits=one), Account(name="c", provider="p", models=("z",), limits=one),
+    )  # fmt: skip
+    x, y, z = range(3)
+    asked = (                       # (ms after the start, model)
+        (0, y), (100, y),           # the second is refused: a rests until 5 s, and tries it alone until 8 s
+        (4000, x), (5500, x),       # one goes to b; the other waits for a or b until b takes it at 7 s
+        (8500, z), (8600, z),       # the second waits for c until 11.5 s
+        (10_500, y),
+    )  # fmt: skip
+    rows = _asked_for([(at_ms, 0, model, 10) for at_ms, model in asked])
+    tenant = TenantGroup(name="t", tier="standard")
+    return World(
+        platform=Platform(models=models, accounts=accounts, providers=(Provider(name="p"),), tenants=(tenant,)),
+        bundle=PolicyBundle(tiers=TIERS), requests=rows, horizon_s=11.0,
+    )  # fmt: skip
+
+
+def _asked_for(asked: list[tuple[int, int, int, int]]) -> NDArray[np.void]:
+    """Requests that never lose patience: (ms after the start, tenant, model wanted, tokens); one of the tokens is output."""
+    rows = np.zeros(len(asked), REQUESTS)
+    seen: dict[int, int] = {}
+    for row, (at_ms, tenant, wanted, tokens) in zip(rows, asked, strict=True):
+        row["arrive_us"], row["tenant"], row["number"] = START_US + at_ms * 1000, tenant, seen.get(tenant, 0)
+        seen[tenant] = seen.get(tenant, 0) + 1
+        row["input_tokens"], row["output_tokens"], row["max_output_tokens"] = tokens - 1, 1, 1
+        row["wanted"], row["deadline_us"], row["cancel_us"] = wanted, NEVER_US, NEVER_US
+    return rows
 
 
 def chance_world(seed: int, count: int = 300) -> World:
