@@ -89,9 +89,13 @@ def lost_refund(_right: Any) -> Any:
     return lambda limits, row, units: None
 
 
-@mutant("limits._start_window", "limit")
+@mutant("limits.bring_up", "limit")
 def window_starts_a_second_early(right: Any) -> Any:
-    return lambda limit, now_us: right(limit, now_us + 1_000_000)
+    def bring_up(limits: Any, logs: Any, row: int, now_us: int) -> None:
+        ends = limits[row]["window"] in (windows.FIXED, windows.DAY, windows.ACCELERATION)
+        right(limits, logs, row, now_us + 1_000_000 * ends)
+
+    return bring_up
 
 
 @mutant("limits.bring_up", "limit")

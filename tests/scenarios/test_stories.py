@@ -46,10 +46,8 @@ def test_in_an_outage_requests_move_to_other_providers_enterprise_first():
     calm = run("outage_at_peak", "faults=[]")
     assert missed(outage) == []
     assert outage.summary["refusals"]["failed"] > 5 * calm.summary["refusals"]["failed"]
-    for provider in ("anthropic", "google"):
-        served = [sum(row["served"] for name, row in result.summary["accounts"].items() if name.startswith(provider))
-                  for result in (outage, calm)]  # fmt: skip
-        assert served[0] > served[1]
+    # The others are full at noon anyway: what moves is whom they serve.
+    assert tier(outage, "enterprise")["other_model"] > 1.05 * tier(calm, "enterprise")["other_model"]
     ratios = [tier(outage, name)["served_ratio"] for name in ("enterprise", "professional", "standard")]
     assert ratios == sorted(ratios, reverse=True)
     assert tier(calm, "enterprise")["served_ratio"] > 0.999
