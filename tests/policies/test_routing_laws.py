@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import conformance, routing, samples
-from policies.compile import JIT_DISABLED
+from policies import routing, samples
 from policies.plain import plain
 from policies.state import POINTS_PER_MODEL
+from tests.policies.contract import check_contract
 
 POLICIES = {
     "cost_efficiency": routing.cheapest_deployment, "headroom": routing.headroom, "least_in_flight": routing.least_in_flight,
@@ -27,12 +27,7 @@ def test_every_shipped_name_is_tried_here():
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_shipped_policies_hold_the_contract_that_a_users_must(name):
-    python, file = plain(POLICIES[name]), routing.__file__
-    conformance.check_answers("routing", python, file)
-    conformance.check_pure("routing", python, file)
-    conformance.check_deterministic("routing", python, file)
-    if not JIT_DISABLED:
-        conformance.check_same_compiled("routing", python, POLICIES[name], file)
+    check_contract("routing", POLICIES[name], routing.__file__)
 
 
 def _switch(code, request, candidates, deployments, tenant, params, memory, now_us):

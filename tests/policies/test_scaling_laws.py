@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies import conformance, samples, scaling
+from policies import samples, scaling
 from policies.build import scaling_params
 from policies.bundle import PolicyBundle, Scaling
-from policies.compile import JIT_DISABLED
 from policies.contracts import MEMORY_WORDS, PARAMS
 from policies.plain import plain
 from policies.state import POOL, SETTINGS
+from tests.policies.contract import check_contract
 
 PERIOD_US = 60_000_000
 POLICIES = {"threshold": scaling.threshold, "predictive": scaling.predictive}
@@ -59,12 +59,7 @@ def test_every_shipped_name_is_tried_here():
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_shipped_policies_hold_the_contract_that_a_users_must(name):
-    python, file = plain(POLICIES[name]), scaling.__file__
-    conformance.check_answers("scaling", python, file)
-    conformance.check_pure("scaling", python, file)
-    conformance.check_deterministic("scaling", python, file)
-    if not JIT_DISABLED:
-        conformance.check_same_compiled("scaling", python, POLICIES[name], file)
+    check_contract("scaling", POLICIES[name], scaling.__file__)
 
 
 @pytest.mark.parametrize("name", POLICIES)
