@@ -21,7 +21,7 @@ from forge1sim.explain import describe
 from forge1sim.metrics.columns import DIMENSIONS, IN_FLIGHT, INPUT, OUTPUT, REQUESTS, TOKENS, TOTAL, UNCACHED
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.slo import check_slos
-from forge1sim.metrics.static import Mark, MetricsStatic
+from forge1sim.metrics.static import LimitFacts, Mark, MetricsStatic
 from forge1sim.metrics.summary import summarise
 from forge1sim.workload.build import BuiltWorkload, build_workload
 from policies.build import tier_of
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
 
 DRIVERS = ("compiled", "simpy")
 DEFAULT_WAIT_TARGET_S = 2.0
+_CHARGED = {
+    "requests": "requests", "max_tokens": "tokens", "input": "input tokens", "uncached_input": "uncached input tokens",
+    "output": "output tokens", "total": "tokens used",
+}  # fmt: skip
+_SPANS = {0: "minute", 60_000_000: "minute", 3_600_000_000: "hour", 86_400_000_000: "day", 30 * 86_400_000_000: "30 days"}
 OnProgress = Callable[[float, int, int], None]
+OnMetrics = Callable[[Metrics], None]
 Sink = Callable[[NDArray[np.void]], None]
 _ACCOUNT_STATES = {"active": ACTIVE, "standby": STANDBY, "orderable": ORDERABLE}
 _RATES = ("rpm", "tpm", "itpm", "otpm")
@@ -59,12 +65,17 @@ def _no_progress(_share: float, _time_us: int, _requests: int) -> None:
     """Nobody watches."""
 
 
+def _no_look(_metrics: Metrics) -> None:
+    """Nobody looks."""
+
+
 def simulate(
     loaded: "LoadedScenario",
     *,
     driver: str = "compiled",
     seed: int | None = None,
     on_progress: OnProgress = _no_progress,
+    on_metrics: OnMetrics = _no_look,
     out: Path | None = None,
     keep_log: bool = False,
     hash_log: bool = True,
@@ -75,7 +86,8 @@ def simulate(
     """Run a scenario to its end.
 
     `on_progress` gets the share done (0 to 1), simulated microseconds since the epoch, requests
-    so far. `out` is a folder to write tables, manifest and report into, with the log if
+    so far; `on_metrics` the metrics so far, at the same moments, which it may close and read. What
+    they raise ends the run. `out` is a folder to write tables, manifest and report into, with the log if
     `keep_log`. `sinks` see every chunk of log rows. `processes` are a user's own SimPy processes
     (driver `simpy` only). Raises RunError, ScenarioError or WorkloadError.
     """
@@ -98,7 +110,8 @@ def simulate(
             from forge1sim.metrics.store import LogWriter
 
             take.append(stack.enter_context(LogWriter(out)).write)
-        stage = _stage(loaded, layout, seed, _at_most(workload.chunks(), most_requests), take, _share_of(loaded, workload, on_progress))
+        report = _report_to(loaded, metrics, on_progress, on_metrics)
+        stage = _stage(loaded, layout, seed, _at_most(workload.chunks(), most_requests), take, report)
         _drive(stage, driver, processes)
     metrics.close(max(stage.finished_us, metrics.now_us, loaded.start_us + loaded.horizon_us))
     summary = summarise(metrics)
@@ -147,12 +160,14 @@ def _at_most(chunks: Iterator[NDArray[np.void]], most: int | None) -> Iterator[N
             return
 
 
-def _share_of(loaded: "LoadedScenario", workload: BuiltWorkload, on_progress: OnProgress) -> Callable[[int, int], None]:
-    del workload
+def _report_to(
+    loaded: "LoadedScenario", metrics: Metrics, on_progress: OnProgress, on_metrics: OnMetrics
+) -> Callable[[int, int], None]:
     start_us, horizon_us = loaded.start_us, max(1, loaded.horizon_us)
 
     def report(now_us: int, requests: int) -> None:
         on_progress(min(1.0, (now_us - start_us) / horizon_us), now_us, requests)
+        on_metrics(metrics)
 
     return report
 
@@ -234,6 +249,7 @@ def static_of(layout: Layout, bundle: PolicyBundle, loaded: "LoadedScenario") ->
         account_of_group=np.asarray([b.account for b in layout.buckets] + list(range(len(layout.accounts))), dtype=np.int32),
         whole_account=np.asarray([False] * buckets + [True] * len(layout.accounts)),
         group_limits=_group_limits(layout),
+        limits=tuple(_limit_facts(layout, limit) for limit in layout.limits),
         wait_target_s=_wait_targets(bundle, loaded),
         marks=tuple(_mark(fault, loaded.start_us) for fault in loaded.faults),
     )  # fmt: skip
@@ -242,11 +258,42 @@ def static_of(layout: Layout, bundle: PolicyBundle, loaded: "LoadedScenario") ->
 def _group_limits(layout: Layout) -> NDArray[np.float64]:
     limits = np.full((len(layout.buckets) + len(layout.accounts), len(DIMENSIONS)), np.inf)
     for limit in layout.limits:
-        column = IN_FLIGHT if limit.dimension == "concurrency" else _USE_OF_CHARGE.get(limit.charge)
-        if column is not None and limit.dimension in (*_RATES, "concurrency"):
-            row = limit.bucket if limit.bucket >= 0 else len(layout.buckets) + limit.account
+        row, column = _group_of(layout, limit), _use_of(limit)
+        if column >= 0:
             limits[row, column] = min(limits[row, column], _per_minute(limit))
     return limits
+
+
+def _group_of(layout: Layout, limit: LimitRow) -> int:
+    return limit.bucket if limit.bucket >= 0 else len(layout.buckets) + limit.account
+
+
+def _use_of(limit: LimitRow) -> int:
+    """The column of DIMENSIONS that a limit counts; -1 where no use is measured."""
+    if limit.dimension == "concurrency":
+        return IN_FLIGHT
+    return _USE_OF_CHARGE.get(limit.charge, -1) if limit.dimension in _RATES else -1
+
+
+def _limit_facts(layout: Layout, limit: LimitRow) -> LimitFacts:
+    return LimitFacts(
+        name=limit.name,
+        model_class=layout.buckets[limit.bucket].model_class if limit.bucket >= 0 else "",
+        allows=_allows(limit),
+        group=_group_of(layout, limit),
+        dimension=_use_of(limit),
+        per_min=_per_minute(limit),
+    )
+
+
+def _allows(limit: LimitRow) -> str:
+    """What a limit lets through, in words: `36 requests per minute`."""
+    if limit.window == "acceleration":
+        return f"growth of input tokens beyond {limit.amount:,} per {limit.window_us / 1e6:g} s"
+    amount = f"{limit.amount / 1e9:,g} USD" if limit.charge == "cost" else f"{limit.amount:,} {_CHARGED[limit.charge]}"
+    if limit.dimension == "concurrency":
+        return f"{amount} at once"
+    return f"{amount} per {_SPANS.get(limit.window_us) or f'{limit.window_us / 1e6:,g} s'}"
 
 
 def _per_minute(limit: LimitRow) -> float:

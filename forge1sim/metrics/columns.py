@@ -27,9 +27,10 @@ TENANT_COLUMNS = (
 )  # fmt: skip
 
 # what passed from a tier through a deployment
-F_ATTEMPTS, F_RETRIES, F_RESERVED, F_REFUSALS, F_RATE_LIMITED, F_COST, F_SERVED = range(7)
+F_ATTEMPTS, F_RETRIES, F_RESERVED, F_REFUSALS, F_RATE_LIMITED, F_COST, F_UNANSWERED_COST, F_SERVED = range(8)
 FLOW_COLUMNS = (
-    "attempts", "retries", "reserved_tokens", "refusals", "rate_limited", "cost_nano_usd", *ANSWER_COLUMNS,
+    "attempts", "retries", "reserved_tokens", "refusals", "rate_limited", "cost_nano_usd", "unanswered_cost_nano_usd",
+    *ANSWER_COLUMNS,
 )  # fmt: skip
 
 # a cell: the same during the present span, which ends with a minute or an interval. What happens to nearly every
@@ -78,17 +79,17 @@ UNSERVED_KINDS = ("rejected", "expired", "cancelled")
     AT_TENANT, AT_TIER, AT_DEPLOYMENT, AT_GROUP, AT_ACCOUNT, AT_WANTED, AT_FLOW, AT_HOUR_MODELS, AT_TIER_INTERVALS,
     AT_DEPLOYMENT_INTERVALS, AT_GROUP_INTERVALS, AT_CODE_INTERVALS, AT_ACCOUNT_ACTIVE, AT_MARKS,
     AT_MODEL_OF_DEPLOYMENT, AT_GROUPS_OF_DEPLOYMENT, AT_WAIT_TARGET_US, AT_CELL, AT_TOUCHED, AT_PENDING, AT_TIER_HISTOGRAMS,
-    AT_DEPLOYMENT_HISTOGRAMS, AT_TENANT_DETAIL,
-) = range(23)  # fmt: skip
-N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS = range(23, 31)
-START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(31, 35)
+    AT_DEPLOYMENT_HISTOGRAMS, AT_TENANT_DETAIL, AT_NAMED,
+) = range(24)  # fmt: skip
+N_TENANTS, N_TIERS, N_MODELS, N_DEPLOYMENTS, N_GROUPS, N_ACCOUNTS, N_INTERVALS, N_HOURS, N_LIMITS = range(24, 33)
+START_US, LENGTH_US, HOUR_US, HORIZON_END_US = range(33, 37)
 
 # scalars that change (NOWHERE: for counts that are none); log rows by kind follow from KIND on
 (
     NOW_US, INTERVAL, END_US, HOUR, MINUTE, MINUTE_END_US, SPAN_END_US, SETTLED_US, TOUCHED, PENDING, NOWHERE, TIERS_NOW, OPEN, OPEN_MAX,
     OPEN_ARRIVE_US, LATENCY_SUM_US, MARKS, FAULT,
-) = range(35, 53)  # fmt: skip
-KIND, KINDS = 53, 32
+) = range(37, 55)  # fmt: skip
+KIND, KINDS = 55, 32
 HEADER_SIZE = 88                # a whole number of lines of memory
 
 REASONS, REFUSAL_CLASSES = 32, 16

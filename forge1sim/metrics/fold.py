@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from forge1sim.metrics.columns import (
     ACCOUNT_SIZE, ANSWER_CACHED, ANSWER_INPUT, ANSWER_LATENCY_US, ANSWER_OTHER_DEPLOYMENT, ANSWER_OTHER_MODEL,
     ANSWER_OUTPUT, ANSWER_QUALITY_PM, ANSWER_WAIT_US, ARRIVED, AT_ACCOUNT, AT_CODE_INTERVALS, AT_DEPLOYMENT,
-    AT_DEPLOYMENT_HISTOGRAMS, AT_DEPLOYMENT_INTERVALS, AT_FLOW, AT_MARKS, AT_MODEL_OF_DEPLOYMENT, AT_TENANT,
+    AT_DEPLOYMENT_HISTOGRAMS, AT_DEPLOYMENT_INTERVALS, AT_FLOW, AT_MARKS, AT_MODEL_OF_DEPLOYMENT, AT_NAMED, AT_TENANT,
     AT_TENANT_DETAIL, AT_TIER, AT_TIER_HISTOGRAMS, AT_WAIT_TARGET_US, AT_WANTED, ATTEMPTS, C_ATTEMPTS, C_COST,
     C_ON_TIME, C_RESERVED, C_SENT, C_SERVED, CODE_REFUSAL, CODES, COST, D_COST, D_RATE_LIMITED,
-    DEPLOYMENT_INTERVAL_SIZE, DEPLOYMENT_REFUSAL, DEPLOYMENT_SIZE, F_COST, F_RATE_LIMITED, F_REFUSALS, F_RETRIES, FAULT,
-    FLOW_SIZE, HISTOGRAMS_SIZE, IN_SYSTEM_NOW, INTERVAL, KIND, KINDS, LATENCY_BINS, LATENCY_SUM_US, MARK_SIZE,
-    MARKS, MOST_MARKS, N_ACCOUNTS, N_DEPLOYMENTS, N_MODELS, N_TENANTS, NOW_US, ON_TIME, OPEN, OPEN_ARRIVE_US,
+    DEPLOYMENT_INTERVAL_SIZE, DEPLOYMENT_REFUSAL, DEPLOYMENT_SIZE, F_COST, F_RATE_LIMITED, F_REFUSALS, F_RETRIES, F_UNANSWERED_COST, FAULT,
+    FLOW_SIZE, HISTOGRAMS_SIZE, HOUR, IN_SYSTEM_NOW, INTERVAL, KIND, KINDS, LATENCY_BINS, LATENCY_SUM_US, MARK_SIZE,
+    MARKS, MOST_MARKS, N_ACCOUNTS, N_DEPLOYMENTS, N_LIMITS, N_MODELS, N_TENANTS, N_TIERS, NOW_US, ON_TIME, OPEN, OPEN_ARRIVE_US,
     OPEN_MAX, PROMPT_PM, QUEUED, RATE_LIMITED, REASONS, REFUSAL_CLASSES, REFUSALS, REJECTED, RETRIES, SERVED,
     SETTLED_US, SPAN_END_US, START_US, STATE, T_ARRIVED, T_COST, T_RATE_LIMITED, T_REJECTED, TENANT_DETAIL_SIZE,
     TENANT_SIZE, TENANT_TIER, TENANT_WAIT, TIER_INTERVAL_SIZE, TIER_REFUSAL, TIER_SIZE, TIER_UNSERVED, TIERS_NOW,
@@ -133,7 +133,9 @@ def _bill(b: Ints, tenant: int, tier: int, deployment: int, cost: int) -> None:
     b[tenant + COST] += cost
     b[_tier_interval(b, tier) + T_COST] += cost
     if deployment >= 0:
-        b[_flow(b, tier, deployment) + F_COST] += cost
+        flow = _flow(b, tier, deployment)
+        b[flow + F_COST] += cost
+        b[flow + F_UNANSWERED_COST] += cost
         b[_deployment_interval(b, deployment) + D_COST] += cost
 
 
@@ -156,12 +158,20 @@ def _refused(b: Ints, one: Any, row: Any, tenant: int, since_us: int) -> None:
 
 
 @helper
-def _pause(b: Ints, one: Any, kind: int, tenant: int, since_us: int) -> None:
+def _name(b: Ints, bins: Bins, tier: int, limit: int) -> None:
+    """Count the limit that a row names as what held its request up; numbers past the platform's are tenants' own."""
+    if limit >= 0:
+        bins[place(b, AT_NAMED, (b[HOUR] * b[N_TIERS] + tier) * (b[N_LIMITS] + 1) + min(limit, b[N_LIMITS]), 1)] += 1
+
+
+@helper
+def _pause(b: Ints, bins: Bins, one: Any, row: Any, tenant: int, since_us: int) -> None:
     """QUEUE or BACKOFF: not in flight now, whatever was before."""
     _land(b, one, since_us)
-    if kind == BACKOFF:
+    if row["kind"] == BACKOFF:
         _leave_queue(b, one, since_us)
         return
+    _name(b, bins, int(one["tier"]), int(row["limit"]))
     if not one["flags"] & WAS_QUEUED:
         b[tenant + QUEUED] += 1
     if not one["flags"] & IS_QUEUED:
@@ -250,6 +260,7 @@ def _unserved(b: Ints, bins: Bins, one: Any, row: Any, tenant: int, since_us: in
     if kind == REJECT:
         bins[_detail(b, int(row["tenant"])) + code] += 1
         b[place(b, AT_CODE_INTERVALS, b[INTERVAL], CODES) + code] += 1
+        _name(b, bins, tier, int(row["limit"]))
     _end(b, one, row["v1"], row["time_us"], since_us)
 
 
@@ -337,7 +348,7 @@ def fold_rows(rows: NDArray[np.void], begin: int, b: Ints, bins: Bins, table: ND
                 _complete(b, bins, one, row, tenant, since_us)
                 remove(table, slot)
             elif kind in (QUEUE, BACKOFF):
-                _pause(b, one, kind, tenant, since_us)
+                _pause(b, bins, one, row, tenant, since_us)
             elif kind == REFUSED:
                 _refused(b, one, row, tenant, since_us)
             else:

@@ -75,7 +75,9 @@ def flow_table(metrics: Metrics) -> Table:
     """One row for each tier and deployment that met: from tier through model to account."""
     static, flow = metrics.static, metrics.state.flow
     tier, deployment = np.nonzero(flow[:, :, c.F_ATTEMPTS])
-    names = ("attempts", "refusals", "served", "cost_nano_usd", "input_tokens", "output_tokens")
+    names = (
+        "attempts", "refusals", "served", "cost_nano_usd", "unanswered_cost_nano_usd", "input_tokens", "output_tokens",
+    )  # fmt: skip
     return {
         "tier": names_of(static.tier_names)[tier],
         "model": names_of(static.model_names)[static.model_of_deployment[deployment]],

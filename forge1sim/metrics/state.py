@@ -17,7 +17,7 @@ from forge1sim.metrics.static import MINUTE_US, MetricsStatic
 Ints = NDArray[np.int64]
 Bins = NDArray[np.uint32]
 _LINE_WORDS = 8
-_BINS = ("tier_histograms", "deployment_histograms", "tenant_detail")
+_BINS = ("tier_histograms", "deployment_histograms", "tenant_detail", "named")
 _WITHIN = ("cell", "touched", "pending")
 
 
@@ -33,6 +33,7 @@ class State:
     tier_histograms: Bins  # (tiers, HISTOGRAMS_SIZE)
     deployment: Ints  # (deployments, DEPLOYMENT_SIZE)
     deployment_histograms: Bins  # (deployments, HISTOGRAMS_SIZE)
+    named: Bins  # (hours + 1, tiers, limits + 1); last limit: a tenant's own
     group: Ints  # (groups, GROUP_SIZE)
     account: Ints  # (accounts, ACCOUNT_SIZE)
     wanted: Ints  # (models + 1, WANTED_SIZE); first: auto
@@ -79,6 +80,7 @@ def _shapes(static: MetricsStatic) -> dict[str, tuple[int, ...]]:
         "tier_histograms": (tiers, c.HISTOGRAMS_SIZE),
         "deployment_histograms": (deployments, c.HISTOGRAMS_SIZE),
         "tenant_detail": (tenants, c.TENANT_DETAIL_SIZE),
+        "named": (static.hours + 1, tiers, len(static.limits) + 1),
     }
 
 
@@ -115,9 +117,9 @@ def _zeroed(words: int) -> Ints:
 
 
 def _fill_header(block: Ints, static: MetricsStatic) -> None:
-    block[c.N_TENANTS : c.N_HOURS + 1] = (
+    block[c.N_TENANTS : c.N_LIMITS + 1] = (
         len(static.tenant_names), len(static.tier_names), len(static.model_names), len(static.deployment_names),
-        len(static.account_of_group), len(static.account_names), static.intervals, static.hours,
+        len(static.account_of_group), len(static.account_names), static.intervals, static.hours, len(static.limits),
     )  # fmt: skip
     block[c.START_US : c.HORIZON_END_US + 1] = (
         static.start_us, static.interval_us, static.hour_us, static.start_us + static.horizon_us,

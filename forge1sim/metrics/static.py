@@ -27,6 +27,23 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitFacts:
+    """One limit of the platform in the order of the log's limit rows. `allows` says in words what it lets through.
+
+    `group` is the limit group that it is a limit of. `dimension` is the column of
+    `columns.DIMENSIONS` that it counts, -1 where its use is not measured (days, money, growth);
+    `per_min` is what it allows of it per minute, or at once.
+    """
+
+    name: str
+    model_class: str
+    allows: str
+    group: int
+    dimension: int
+    per_min: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsStatic:
     """Names and numbers in the order of the rows that the log speaks of.
 
@@ -56,6 +73,7 @@ class MetricsStatic:
     account_of_group: NDArray[np.int32]
     whole_account: NDArray[np.bool_]
     group_limits: NDArray[np.float64]
+    limits: tuple[LimitFacts, ...] = ()
     wait_target_s: tuple[float, ...] = ()
     marks: tuple[Mark, ...] = field(default=())
 

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import RunError
-from forge1sim.metrics import interval_tables, tables
+from forge1sim.metrics import interval_tables, limit_tables, tables
 from forge1sim.metrics.log_file import LogWriter, read_log
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.tables import Table
 
-__all__ = ["MAKERS", "LogWriter", "read_json", "read_log", "read_manifest", "read_table", "versions", "write_run"]
+__all__ = ["MAKERS", "LogWriter", "read_json", "read_log", "read_manifest", "read_table", "versions", "write_json", "write_run"]
 
 RUN_SCHEMA_VERSION = 1
 MANIFEST, SUMMARY, SCENARIO = "manifest.json", "summary.json", "scenario.json"
@@ -40,6 +40,9 @@ MAKERS = {
     "deployment_intervals": interval_tables.deployment_interval_table,
     "provider_intervals": interval_tables.provider_table,
     "code_intervals": interval_tables.code_interval_table,
+    "limits": limit_tables.limit_table,
+    "limit_tiers": limit_tables.limit_tier_table,
+    "limit_spans": limit_tables.limit_span_table,
 }
 _PACKAGES = ("forge1sim", "numpy", "numba", "simpy", "pydantic", "pyarrow", "plotly")
 _LARGEST_JSON_BYTES = 512 * 1024 * 1024
@@ -117,13 +120,14 @@ def write_run(
         for name, make in MAKERS.items():
             _write_table(folder / f"{name}.parquet", make(result.metrics))
         _write_text(folder / SCENARIO, scenario.resolved_json())
-        _write_json(folder / SUMMARY, {**identity, **result.summary, "slos": result.slos})
-        _write_json(folder / MANIFEST, manifest)
+        write_json(folder / SUMMARY, {**identity, **result.summary, "slos": result.slos})
+        write_json(folder / MANIFEST, manifest)
     except OSError as error:
         raise RunError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Strict JSON, in one step: readers see the old file or the new. Raises OSError."""
     _write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 

@@ -163,6 +163,7 @@ def test_an_attempt_cut_short_is_billed_once_on_top_of_refused_ones(kind, code):
     state = metrics.state
     assert summarise(metrics)["cost_nano_usd"] == 18
     assert state.flow[0, :, c.F_COST].tolist() == [7, 0, 11, 0, 0, 0]
+    assert state.flow[0, :, c.F_UNANSWERED_COST].tolist() == [7, 0, 11, 0, 0, 0]
     assert state.deployment[:, c.FLIGHT_NOW].tolist() == [0] * 6
 
 
