@@ -90,9 +90,9 @@ def quantile_rows_us(
 
 
 def exceedance(counts: NDArray[np.integer], points: int = 500) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Durations in seconds and the share of values above each, at most `points` of each, for a tail plot.
+    """Durations in seconds and the share of values above each, at most `points` of each, for distributions and tails.
 
-    Taken at bin ends; evenly spread over the logarithm of the share, so that the tail is dense.
+    Taken at bin ends: half of them evenly spread over the share, half over its logarithm, so that the tail is dense.
     """
     total = int(counts.sum())
     if total == 0:
@@ -105,6 +105,6 @@ def exceedance(counts: NDArray[np.integer], points: int = 500) -> tuple[NDArray[
     if len(used) <= points:
         return seconds, above
     place = np.log(np.maximum(above, 0.5 / total))
-    wanted = np.linspace(place[0], place[-1], points)
+    wanted = np.concatenate([np.linspace(place[0], place[-1], points // 2), np.log(np.linspace(above[0], above[-2], points // 2))])
     rows = np.unique(np.searchsorted(-place, -wanted, side="left").clip(0, len(used) - 1))
     return seconds[rows], above[rows]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.metrics.tables import Table
-from forge1sim.report.theme import colour, seconds, short
+from forge1sim.results.theme import colour, seconds, short
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

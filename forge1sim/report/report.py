@@ -9,8 +9,9 @@ from typing import Any
 from forge1sim.errors import RunError
 from forge1sim.metrics.store import SUMMARY, read_json, read_manifest, read_table
 from forge1sim.metrics.tables import Table
-from forge1sim.report import by_part, over_time, page
+from forge1sim.report import page
 from forge1sim.report.assets import SCRIPT, STYLE
+from forge1sim.results import by_part, flow, money, over_time
 
 REPORT = "report.html"
 _USED = (
@@ -86,8 +87,8 @@ def _figures(tables: Mapping[str, Table]) -> list[tuple[str, over_time.Shown, Ta
             over_time.queue_over_time(tables["tier_intervals"], marks),
             _pick(tables["tier_intervals"], ["start_us", "tier", "waiting_mean", "waiting_max", "in_system_mean"]),
         ),
-        ("Cost", by_part.cost_by_tier_and_tenant(tiers, tenants), _pick(tiers, costs)),
-        ("From tier to model to account", by_part.tier_model_account(tables["flows"]), tables["flows"]),
+        ("Cost", money.cost_by_tier_and_tenant(tiers, tenants), _pick(tiers, costs)),
+        ("From tier to model to account", flow.answers_flow(tables["flows"]), tables["flows"]),
     ]
 
 

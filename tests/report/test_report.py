@@ -14,7 +14,8 @@ from forge1sim.metrics import Metrics
 from forge1sim.metrics.slo import check_slos
 from forge1sim.metrics.store import MAKERS, read_table, write_run
 from forge1sim.metrics.summary import summarise
-from forge1sim.report import by_part, over_time, write_report
+from forge1sim.report import write_report
+from forge1sim.results import by_part, flow, money, over_time
 from tests.metrics.make_log import START_US, make_log, make_static, toy_scenario
 
 EVIL = (
@@ -70,8 +71,8 @@ def all_figures(folder: Path):
         "rejections": over_time.rejections_over_time(tables["code_intervals"], marks),
         "heat": over_time.utilization_heat_map(tables["deployment_intervals"]),
         "queue": over_time.queue_over_time(tables["tier_intervals"], marks),
-        "cost": by_part.cost_by_tier_and_tenant(tables["tiers"], tables["tenants"]),
-        "sankey": by_part.tier_model_account(tables["flows"]),
+        "cost": money.cost_by_tier_and_tenant(tables["tiers"], tables["tenants"]),
+        "sankey": flow.answers_flow(tables["flows"]),
     }
 
 

@@ -5,6 +5,7 @@ mode. Tier colours are those of Okabe and Ito, which colour-blind readers can te
 """
 
 import html
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#8C6BB1")
-LIMIT_COLOUR = "#D55E00"
+LIMIT_COLOUR = BAD_COLOUR = "#D55E00"
+GOOD_COLOUR = "#0072B2"
 OTHER_COLOUR = "#999999"
 MUTED = "#7a828e"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
@@ -54,6 +56,18 @@ def seconds(value: float) -> str:
     if value < 120:
         return f"{value:.3g} s"
     return f"{value / 60:.3g} min" if value < 3600 else f"{value / 3600:,.4g} h"
+
+
+def clock(moment_us: int, after: int | None = None) -> str:
+    """A moment as `2026-11-02 11:15` (UTC); of the same day as `after`, the time alone."""
+    moment = datetime.fromtimestamp(moment_us / 1e6, tz=UTC)
+    same_day = after is not None and datetime.fromtimestamp(after / 1e6, tz=UTC).date() == moment.date()
+    return f"{moment:%H:%M}" if same_day else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def usd(value: float) -> str:
+    """Money with its sign before the currency: $1,551, -$12.3."""
+    return f"-${short(-value)}" if value < 0 else f"${short(value)}"
 
 
 def template() -> Any:
@@ -94,13 +108,14 @@ def names_in(table: Table, column: str) -> list[str]:
 
 
 def coarser(values: NDArray[np.float64], how: str, most: int = MOST_POINTS) -> tuple[NDArray[np.float64], int]:
-    """At most `most` rows: `sum`, `mean` or `max` over so many neighbours, and how many those are."""
+    """At most `most` rows: `sum`, `mean`, `min` or `max` over so many neighbours, and how many those are."""
     step = max(1, -(-len(values) // most))
     starts = np.arange(0, len(values), step)
     if step == 1 or not len(values):
         return values, 1
-    if how == "max":
-        return np.maximum.reduceat(values, starts, axis=0), step
+    if how in ("min", "max"):
+        extreme = np.minimum if how == "min" else np.maximum
+        return extreme.reduceat(values, starts, axis=0), step
     sums = np.add.reduceat(values, starts, axis=0)
     counts = np.diff([*starts, len(values)]).reshape(-1, *[1] * (values.ndim - 1))
     return (sums if how == "sum" else sums / counts), step

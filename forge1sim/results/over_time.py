@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forge1sim.metrics.tables import Table
-from forge1sim.report.theme import (
+from forge1sim.results.theme import (
+    COLOURS,
     LIMIT_COLOUR,
     add_faults,
     coarser,
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 Shown = tuple["go.Figure", str]
 _MOST_PROVIDERS = 6
+_LOAD_POINTS = 180
+_NO_LINE = {"line": {"width": 0}, "hoverinfo": "skip"}
+_BAND: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("min", "lowest to highest interval", _NO_LINE),
+    ("max", "lowest to highest interval", {**_NO_LINE, "fill": "tonexty", "fillcolor": "rgba(86,180,233,0.35)"}),
+    ("mean", "mean load", {"line": {"color": COLOURS[0], "width": 1.5}}),
+)
 _MOST_HEAT_ROWS, _MOST_HEAT_COLUMNS = 40, 168
 _UNITS = {
     "requests_per_min": "requests per minute",
@@ -66,14 +74,15 @@ def load_against_capacity(providers: Table, marks: Table) -> Shown:
     for row, name in enumerate(shown, start=1):
         mine, unit = providers["provider"] == name, loads[name][0]
         starts = providers["start_us"][mine]
-        load, step = coarser(providers[unit][mine].astype(np.float64), "max", 360)
-        limit, _ = coarser(providers[f"{unit}_limit"][mine].astype(np.float64), "mean", 360)
+        loads_seen = providers[unit][mine].astype(np.float64)
+        limit, step = coarser(providers[f"{unit}_limit"][mine].astype(np.float64), "mean", _LOAD_POINTS)
         at = time_axis(starts, step)
-        made.add_trace(
-            go.Scatter(y=load.astype(np.float32), **at, name="load", line={"color": colour(0), "width": 1.5},
-                       fill="tozeroy", fillcolor="rgba(0,114,178,0.18)", legendgroup="load", showlegend=row == 1),
-            row=row, col=1,
-        )  # fmt: skip
+        for how, means, look in _BAND:
+            load, _ = coarser(loads_seen, how, _LOAD_POINTS)
+            made.add_trace(
+                go.Scatter(y=load.astype(np.float32), **at, name=means, legendgroup=means, showlegend=row == 1 and how != "min", **look),
+                row=row, col=1,
+            )  # fmt: skip
         if np.isfinite(limit).all():
             line = {"color": LIMIT_COLOUR, "width": 2, "dash": "dash", "shape": "hv"}
             made.add_trace(
@@ -94,7 +103,8 @@ def _load_sentence(shown: list[str], loads: dict[str, tuple[str, float]], starts
     over = "A limiter that was full lets a little more than its limit pass in one minute. " if 1 < share < 2 else ""
     return (
         f"{shown[0]} comes closest to its limit: {share:.0%} of its {_UNITS[unit]}. {over}"
-        f"Tokens are those reserved at dispatch; each point is the busiest interval in {_span(starts, step)}.{left_out}"
+        f"Tokens are those reserved at dispatch. "
+        f"Each point is the mean over {_span(starts, step)}, the band its lowest and highest interval.{left_out}"
     )
 
 
