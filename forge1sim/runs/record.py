@@ -1,0 +1,139 @@
+"""What is known of one run: what was asked for, how it stands, how far it is."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from forge1sim.errors import RunError
+from forge1sim.metrics.store import SUMMARY, read_json, read_manifest
+from forge1sim.scenario.load import LoadedScenario, load_scenario
+
+Kind = Literal["run", "what-if"]
+_PACKAGE = Path(__file__).parents[1]
+_DECIDES = {".py", ".yaml", ".json"}     # files of the package that results may depend on
+
+
+class Status(StrEnum):
+    """How a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will happen."""
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What a run is asked to do: a scenario file, `path=value` overrides, a seed, a driver."""
+
+    scenario: str
+    overrides: tuple[str, ...] = ()
+    seed: int = 1
+    driver: str = "compiled"
+
+    def load(self) -> LoadedScenario:
+        """The scenario with everything applied. Raises ScenarioError."""
+        return load_scenario(self.scenario, self.overrides, seed=self.seed)
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, value: dict[str, Any]) -> "Ask":
+        """The inverse of `as_json`."""
+        return cls(**{**value, "overrides": tuple(value["overrides"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is. `share` is of simulated time, 0 to 1; `simulated_us` since the epoch.
+
+    `tiers` has a row of totals so far by tier, `series` lists over time (`forge1sim.runs.partial`).
+    """
+
+    share: float
+    simulated_us: int
+    requests: int
+    elapsed_s: float
+    tiers: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    series: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def left_s(self) -> float | None:
+        """About how many more seconds it takes; None while too little is known."""
+        return self.elapsed_s * (1 - self.share) / self.share if self.share > 0.01 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as its folder tells of it at one moment.
+
+    `folder` is laid out as `forge1sim run --out` does it. `reason` says why it failed. `owner` is
+    who started it. `seconds` is what it took, None until it is over.
+    """
+
+    id: str
+    folder: Path
+    name: str
+    kind: Kind
+    owner: str
+    ask: Ask
+    status: Status
+    started_utc: datetime
+    tags: tuple[str, ...] = ()
+    reason: str = ""
+    seconds: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will happen."""
+        return self.status.is_over
+
+    def summary(self) -> dict[str, Any]:
+        """All figures. Raises RunError unless the run is done."""
+        return dict(read_json(self._done() / SUMMARY))
+
+    def manifest(self) -> dict[str, Any]:
+        """Who ran what. Raises RunError unless the run is done."""
+        return read_manifest(self._done())
+
+    def load(self) -> LoadedScenario:
+        """The scenario as it was run. Raises ScenarioError, or RunError if its file has changed since."""
+        loaded = self.ask.load()
+        if self.status is Status.DONE and loaded.hash != self.manifest()["scenario_sha256"]:
+            raise RunError(f"{self.ask.scenario}: has changed since {self.name!r} ran; run it again")
+        return loaded
+
+    @property
+    def command(self) -> str:
+        """The command that repeats this run. Raises RunError unless the run is done."""
+        return str(self.manifest()["command"])
+
+    def _done(self) -> Path:
+        if self.status is not Status.DONE:
+            raise RunError(f"{self.name!r} has no results: it is {self.status}")
+        return self.folder
+
+
+def content_key(loaded: LoadedScenario, driver: str) -> str:
+    """SHA-256 over all that decides the results: scenario, seed, policies, driver and our own code."""
+    return hashlib.sha256(f"{loaded.hash} {loaded.bundle_hash} {driver} {_code_hash()}".encode()).hexdigest()
+
+
+@cache
+def _code_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _DECIDES):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
