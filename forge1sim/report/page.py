@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.metrics.tables import Table
-from forge1sim.results.theme import colour, seconds, short
+from forge1sim.results.bottleneck import Explanation
+from forge1sim.results.cards import Card, Promise
+from forge1sim.results.theme import colour
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -103,57 +105,33 @@ def verdict_word(met: bool) -> Markup:
     return Markup('<span class="pass">PASS</span>' if met else '<span class="fail">FAIL</span>')
 
 
-def slo_table(slos: Sequence[Mapping[str, Any]]) -> str:
+def slo_table(promises: Sequence[Promise]) -> str:
     """What was promised, what was seen, and whether it held."""
-    if not slos:
+    if not promises:
         return "<p>The scenario makes no promises (slos).</p>"
-    rows = []
-    for slo in slos:
-        bounds = (("at least", slo["at_least"]), ("at most", slo["at_most"]))
-        promise = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-        seen = "not measured" if slo["value"] is None else number(float(slo["value"]))
-        rows.append((verdict_word(bool(slo["met"])), slo["name"], slo["tier"], slo["metric"], promise, seen))
-    return table(("result", "promise", "tier", "metric", "target", "seen"), rows)
+    rows = [(verdict_word(one.met), one.name, one.tier, one.measure, one.target, one.seen) for one in promises]
+    return table(("result", "promise", "tier", "measure", "target", "seen"), rows)
 
 
-def cards(tiers: Mapping[str, Mapping[str, Any]], slos: Sequence[Mapping[str, Any]]) -> str:
+def cards(shown: Sequence[Card]) -> str:
     """One card for each tier: share served, waits, quality, money, and its promises."""
     parts = []
-    for row, (name, tier) in enumerate(tiers.items()):
-        own = [slo for slo in slos if slo["tier"] == name]
-        kept = sum(bool(slo["met"]) for slo in own)
-        promises = f"{verdict_word(kept == len(own))} {kept} of {len(own)} SLOs" if own else "no SLO of its own"
-        served = "\u2013" if tier["served_ratio"] is None else f"{tier['served_ratio']:.2%}"
-        facts = (
-            ("requests", number(tier["arrived"])),
-            ("wait p95", _time(tier["wait_p95_s"])),
-            ("latency p95", _time(tier["latency_p95_s"])),
-            ("on time", _share(tier["on_time_ratio"])),
-            ("quality", number(tier["quality_mean"])),
-            ("satisfaction", number(tier["satisfaction"])),
-            ("fairness (Jain)", number(tier["jain_index"])),
-            ("token cost", _usd(tier["cost_usd"])),
-            ("revenue", _usd(tier["revenue_usd"])),
-            ("margin", _usd(tier["margin_usd"])),
-        )
-        listed = "".join(f"<dt>{text(term)}</dt><dd>{text(value)}</dd>" for term, value in facts)
+    for row, card in enumerate(shown):
+        kept = sum(promise.met for promise in card.promises)
+        count = len(card.promises)
+        promises = f"{verdict_word(kept == count)} {kept} of {count} SLOs" if count else "no SLO of its own"
+        listed = "".join(f"<dt>{text(term)}</dt><dd>{text(value)}</dd>" for term, value in card.facts)
         parts.append(
-            f'<div class="card" style="border-top-color:{colour(row)}"><h3>{text(name)}</h3>'
-            f'<div class="big">{served}</div><div class="soft">served &middot; {promises}</div><dl>{listed}</dl></div>'
+            f'<div class="card" style="border-top-color:{colour(row)}"><h3>{text(card.tier)}</h3>'
+            f'<div class="big">{text(card.served)}</div><div class="soft">served &middot; {promises}</div><dl>{listed}</dl></div>'
         )
     return f'<div class="cards">{"".join(parts)}</div>'
 
 
-def _time(value: float | None) -> str:
-    return "\u2013" if value is None else seconds(value)
-
-
-def _share(value: float | None) -> str:
-    return "\u2013" if value is None else f"{value:.1%}"
-
-
-def _usd(value: float) -> str:
-    return f"-${short(-value)}" if value < 0 else f"${short(value)}"
+def bottleneck(explanation: Explanation) -> str:
+    """What was short: the headline, and the evidence as a list."""
+    evidence = "".join(f"<li>{text(sentence)}</li>" for sentence in explanation.sentences)
+    return f"<p><strong>{text(explanation.headline)}</strong></p><ul>{evidence}</ul>"
 
 
 def assumptions(figures: Sequence[Mapping[str, Any]]) -> str:

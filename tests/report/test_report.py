@@ -12,10 +12,11 @@ import pytest
 from forge1sim.errors import RunError
 from forge1sim.metrics import Metrics
 from forge1sim.metrics.slo import check_slos
-from forge1sim.metrics.store import MAKERS, read_table, write_run
+from forge1sim.metrics.store import read_table, write_run
 from forge1sim.metrics.summary import summarise
 from forge1sim.report import write_report
-from forge1sim.results import by_part, flow, money, over_time
+from forge1sim.results.figures import FIGURES
+from forge1sim.results.read import read_run
 from tests.metrics.make_log import START_US, make_log, make_static, toy_scenario
 
 EVIL = (
@@ -62,18 +63,8 @@ def page(folder) -> str:
 
 
 def all_figures(folder: Path):
-    tables = {name: read_table(folder, name) for name in MAKERS}
-    marks = tables["marks"]
-    return {
-        "load": over_time.load_against_capacity(tables["provider_intervals"], marks),
-        "wait": by_part.wait_and_latency(tables["tiers"]),
-        "tails": by_part.tails(tables["tails"]),
-        "rejections": over_time.rejections_over_time(tables["code_intervals"], marks),
-        "heat": over_time.utilization_heat_map(tables["deployment_intervals"]),
-        "queue": over_time.queue_over_time(tables["tier_intervals"], marks),
-        "cost": money.cost_by_tier_and_tenant(tables["tiers"], tables["tenants"]),
-        "sankey": flow.answers_flow(tables["flows"]),
-    }
+    run = read_run(folder)
+    return {one.name: one.draw(run) for one in FIGURES}
 
 
 def test_the_page_asks_the_network_for_nothing(page):
@@ -143,13 +134,13 @@ def test_figures_of_a_large_platform_stay_small(tmp_path):
     figures = all_figures(folder)
     for name, (made, _) in figures.items():
         assert len(made.to_json()) < 200_000, name
-    sankey = figures["sankey"][0].data[0]
+    sankey = figures["answers_flow"][0].data[0]
     assert len(sankey.node.label) <= 25
     assert any("others" in name for name in sankey.node.label)
 
 
 def test_the_sankey_keeps_every_answer(folder):
-    sankey = all_figures(folder)["sankey"][0].data[0]
+    sankey = all_figures(folder)["answers_flow"][0].data[0]
     served = int(read_table(folder, "tiers")["served"].sum())
     tiers = 3
     first = sum(value for source, value in zip(sankey.link.source, sankey.link.value, strict=True) if source < tiers)
@@ -180,6 +171,6 @@ def test_a_browser_draws_every_figure(folder, tmp_path):
     ]  # fmt: skip
     dom = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
     drawn = re.findall(r'<div class="figure[^"]*js-plotly-plot"', dom)
-    assert len(drawn) == dom.count('data-figure="figure-') == 8
+    assert len(drawn) == dom.count('data-figure="figure-') == len(FIGURES)
     assert 'onerror="' not in dom
     assert "javascript:" not in re.sub(r"&lt;a href.*?&gt;", "", re.sub(r"<script.*?</script>", "", dom, flags=re.S))
