@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forge1sim.errors import RunError, ScenarioError
-from forge1sim.runs.document import as_yaml
+from forge1sim.runs.document import as_values, as_yaml
 from forge1sim.scenario.extends import read_extended
 from forge1sim.scenario.load import LoadedScenario, load_scenario
 
@@ -33,6 +33,15 @@ class Saved:
     ref: str
     path: Path
     title: str
+
+    @property
+    def about(self) -> str:
+        """What it says of itself in its first sentence; nothing if it cannot be read."""
+        try:
+            told = as_values(as_one_file(self.path)).get("description")
+        except (OSError, ValueError, ScenarioError):
+            return ""
+        return re.split(r"(?<=[.?!])\s", " ".join(str(told or "").split()))[0]
 
 
 class Shelf:

@@ -1,0 +1,5 @@
+"""The workbench: `make app`, or `streamlit run app.py`."""
+
+from forge1sim.workbench.shell import show
+
+show()
