@@ -73,7 +73,7 @@ MEASURES = {
         Measure("quality_mean", "quality (0 to 1)", _ratio, 1),
         Measure("satisfaction", "satisfaction", _points, 1),
         Measure("jain_index", "fairness (Jain, 0 to 1)", _ratio, 1),
-        Measure("cost_per_request_usd", "tokens per answer", _unit_price, -1),
+        Measure("cost_per_request_usd", "cost per answer", _unit_price, -1),
         Measure("cost_usd", "cost of tokens", usd, -1),
         Measure("key_cost_usd", "cost of accounts", usd, -1),
         Measure("revenue_usd", "revenue", usd, 1),

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forge1sim.metrics.tables import Table
 from forge1sim.results.theme import BAD_COLOUR, COLOURS, OTHER_COLOUR, colour, figure, label, names_in, short, usd
@@ -93,7 +94,7 @@ def cost_waterfall(tiers: Table, flows: Table, accounts: Table) -> Shown:
     made = figure(380)
     made.add_trace(
         go.Waterfall(
-            x=[*(label(step) for step in steps["step"]), "total"], y=[*costs_usd, total_usd],
+            x=[*(label(step).replace(": ", ":<br>") for step in steps["step"]), "total"], y=[*costs_usd, total_usd],
             measure=[*(["relative"] * len(costs_usd)), "total"], text=[usd(cost) for cost in (*costs_usd, total_usd)],
             textposition="outside", increasing={"marker": {"color": COLOURS[0]}}, totals={"marker": {"color": OTHER_COLOUR}},
             connector={"line": {"color": OTHER_COLOUR, "width": 1, "dash": "dot"}},
@@ -101,7 +102,7 @@ def cost_waterfall(tiers: Table, flows: Table, accounts: Table) -> Shown:
         )
     )  # fmt: skip
     made.update_xaxes(type="category")
-    made.update_yaxes(title="USD", tickformat=",.4~g")
+    made.update_yaxes(**_dollars(costs_usd))
     made.update_layout(hovermode="closest", showlegend=False)
     if not total_usd:
         return made, "Nothing was spent."
@@ -111,6 +112,12 @@ def cost_waterfall(tiers: Table, flows: Table, accounts: Table) -> Shown:
         f"The run cost {usd(total_usd)}: {usd(tokens)} for tokens and {usd(total_usd - tokens)} for accounts. "
         f"{usd(wasted)} bought no answer: attempts that were refused or cut short."
     )
+
+
+def _dollars(values_usd: NDArray[np.float64]) -> dict[str, str]:
+    """Ticks of an axis over these amounts: whole dollars where there are tens of them."""
+    most = float(np.abs(values_usd).max(initial=0.0))
+    return {"tickprefix": "$", "tickformat": ",.0f" if most >= 10 else ",.3~g"}
 
 
 def margin_by_tier(tiers: Table) -> Shown:
@@ -130,7 +137,7 @@ def margin_by_tier(tiers: Table) -> Shown:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )  # fmt: skip
-    made.update_xaxes(title="margin, USD", tickformat=",.3~g", rangemode="tozero")
+    made.update_xaxes(title="margin", rangemode="tozero", **_dollars(margins_usd))
     made.update_yaxes(type="category", autorange="reversed", rangemode="normal")
     made.update_layout(hovermode="closest")
     losers = [name for name, margin in zip(tiers["tier"].tolist(), margins_usd, strict=True) if margin < 0]
