@@ -1,7 +1,6 @@
 """`forge1sim diff A B`: what differs between two scenarios, or between two runs."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,9 +19,9 @@ from forge1sim.cli.output import (
 )
 from forge1sim.cli.result_folder import MARK
 from forge1sim.errors import RunError
+from forge1sim.results.inputs import ABSENT, differing
 
 MAX_SUMMARY_BYTES = 256 * 1024 * 1024
-_ABSENT = object()
 _NOT_COMPARED = ("seconds",)       # wall clock, never twice the same
 
 
@@ -60,24 +59,8 @@ def diff(
 
 def differences(a: Any, b: Any) -> list[dict[str, Any]]:
     """Fields that differ: their dotted path and both values; null where a side has none."""
-    one, other = dict(_leaves(a, "")), dict(_leaves(b, ""))
-    return [
-        {"field": field, "a": one.get(field), "b": other.get(field)}
-        for field in dict.fromkeys([*one, *other])
-        if one.get(field, _ABSENT) != other.get(field, _ABSENT) and field not in _NOT_COMPARED
-    ]
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Every value that holds no others; items of lists go by their name where they have one."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        for row, item in enumerate(value):
-            yield from _leaves(item, f"{path}.{item.get('name', row)}")
-    else:
-        yield path, value
+    found = [(one.field, *(None if value is ABSENT else value for value in one.values)) for one in differing([a, b])]
+    return [{"field": field, "a": mine, "b": other} for field, mine, other in found if field not in _NOT_COMPARED]
 
 
 def _change(a: object, b: object) -> str:

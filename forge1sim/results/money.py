@@ -91,17 +91,18 @@ def cost_waterfall(tiers: Table, flows: Table, accounts: Table) -> Shown:
     steps = cost_steps(tiers, flows, accounts)
     costs_usd = steps["cost_nano_usd"] / 1e9
     total_usd = float(steps["cost_nano_usd"].sum()) / 1e9
+    names = [label(step).replace(": ", ":<br>").replace(" without", "<br>without") for step in steps["step"]]
     made = figure(380)
     made.add_trace(
         go.Waterfall(
-            x=[*(label(step).replace(": ", ":<br>") for step in steps["step"]), "total"], y=[*costs_usd, total_usd],
+            x=[*names, "total"], y=[*costs_usd, total_usd],
             measure=[*(["relative"] * len(costs_usd)), "total"], text=[usd(cost) for cost in (*costs_usd, total_usd)],
             textposition="outside", increasing={"marker": {"color": COLOURS[0]}}, totals={"marker": {"color": OTHER_COLOUR}},
             connector={"line": {"color": OTHER_COLOUR, "width": 1, "dash": "dot"}},
             hovertemplate="%{x}: %{text}<extra></extra>", cliponaxis=False,
         )
     )  # fmt: skip
-    made.update_xaxes(type="category")
+    made.update_xaxes(type="category", tickangle=0)
     made.update_yaxes(**_dollars(costs_usd))
     made.update_layout(hovermode="closest", showlegend=False)
     if not total_usd:

@@ -21,6 +21,7 @@ LIMIT_COLOUR = BAD_COLOUR = "#D55E00"
 GOOD_COLOUR = "#0072B2"
 OTHER_COLOUR = "#999999"
 MUTED = "#7a828e"
+INKS = {"light": "#3b434f", "dark": "#c4cbd6"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MOST_POINTS = 240
@@ -56,6 +57,18 @@ def seconds(value: float) -> str:
     if value < 120:
         return f"{value:.3g} s"
     return f"{value / 60:.3g} min" if value < 3600 else f"{value / 3600:,.4g} h"
+
+
+def inked(made: "go.Figure", background: str | None) -> "go.Figure":
+    """A copy of a figure whose texts stand out on a `light` or `dark` background; as it is where that is not known."""
+    import plotly.graph_objects as go  # noqa: PLC0415
+
+    if background not in INKS:
+        return made
+    copy = go.Figure(made)
+    copy.update_layout(font_color=INKS[background])
+    copy.update_traces(textfont={"color": INKS[background], "shadow": "none"}, selector={"type": "sankey"})
+    return copy
 
 
 def clock(moment_us: int, after: int | None = None) -> str:

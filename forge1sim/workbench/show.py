@@ -1,7 +1,7 @@
 """How pages show text, tables and figures: the same way everywhere."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,12 +12,15 @@ from forge1sim.report.export import csv_bytes, file_name, png_button
 from forge1sim.results.figures import FIGURES, FigureOf, Shown
 from forge1sim.results.read import RunFolder, read_run
 from forge1sim.results.readable import readable
+from forge1sim.results.theme import inked
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
 MOST_ROWS = 2000
+VERDICTS = {"better": "\u25b2 better", "worse": "\u25bc worse", "same": "= same", "unclear": "? unclear"}
+_VERDICT_STYLES = {"better": "color: #2b7fd4; font-weight: 600", "worse": "color: #dd6b20; font-weight: 600"}
 _SCREENS = Path(__file__).parent / "screens"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$~:&])")
 _FEW_DIGITS = "%.4g"
@@ -72,10 +75,18 @@ def table(content: Table, *, alt: str, key: str | None = None, **options: Any) -
     return st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=column_formats(shown), **options)
 
 
+def judged(columns: Mapping[str, Sequence[str]]) -> Any:
+    """Cells that begin with a word of VERDICTS in its colour, as `st.dataframe` takes them."""
+    import pandas as pd  # noqa: PLC0415
+
+    styles = {word: _VERDICT_STYLES.get(verdict, "") for verdict, word in VERDICTS.items()}
+    return pd.DataFrame(columns).style.map(lambda cell: next((style for word, style in styles.items() if cell.startswith(word)), ""))
+
+
 def figure(made: "go.Figure", sentence: str, *, key: str, save_as: str = "figure") -> None:
     """A figure under its sentence, which is also its name for screen readers."""
     st.markdown(words(sentence))
-    st.plotly_chart(made, key=key, alt=sentence, theme=None, config=png_button(save_as), width="stretch")
+    st.plotly_chart(inked(made, st.context.theme.type), key=key, alt=sentence, theme=None, config=png_button(save_as), width="stretch")
 
 
 def run_figure(run: RunFolder, one: FigureOf) -> None:
@@ -89,12 +100,16 @@ def run_figure(run: RunFolder, one: FigureOf) -> None:
             _twin(run, one)
 
 
-def _twin(run: RunFolder, one: FigureOf) -> None:
-    content = one.twin(run)
-    rows = len(next(iter(content.values())))
-    table({name: column[:MOST_ROWS] for name, column in content.items()}, alt=f"Table of: {one.title}")
+def first_rows(content: Table, *, alt: str) -> None:
+    """The first rows of a table, and how many more its file has."""
+    rows = len(next(iter(content.values()), ()))
+    table({name: column[:MOST_ROWS] for name, column in content.items()}, alt=alt)
     if rows > MOST_ROWS:
         st.caption(f"The first {MOST_ROWS:,} of {rows:,} rows are shown; the file has all of them.")
+
+
+def _twin(run: RunFolder, one: FigureOf) -> None:
+    first_rows(one.twin(run), alt=f"Table of: {one.title}")
     download("CSV", lambda: csv_bytes(one.twin(run)), f"{file_name(run, one.name)}.csv", "text/csv", key=f"csv-{one.name}")
 
 

@@ -83,9 +83,7 @@ def files(run: RunFolder) -> None:
         show.download(
             "Parquet", lambda: parquet_bytes(run, name), f"{file_name(run, name)}.parquet", "application/vnd.apache.parquet", key="parquet"
         )
-    content = run.table(name)
-    show.table({column: values[:200] for column, values in content.items()}, alt=f"The first rows of table {name}")
-    st.caption(f"The first 200 of {len(next(iter(content.values()), [])):,} rows.")
+    show.first_rows(run.table(name), alt=f"The first rows of table {name}")
 
 
 st.title("Results")

@@ -1,0 +1,116 @@
+"""Differences over replications: the same seeds for both sides, so that luck cancels out.
+
+The interval is Student's t for the mean of paired differences (Law, Simulation Modeling and
+Analysis, "paired-t confidence interval"). It says nothing where all replications are equal but one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forge1sim.errors import RunError
+from forge1sim.results.compare import COMPARED, VERDICT_COLOURS, Shown, tiers_of, value_of
+from forge1sim.results.measures import MEASURES, Measure
+from forge1sim.results.read import RunFolder
+from forge1sim.results.theme import MUTED, figure, label
+
+Floats = NDArray[np.float64]
+FEWEST_REPLICATIONS, MOST_REPLICATIONS = 2, 8
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The mean of paired differences of a measure (changed less baseline) with its confidence interval.
+
+    `low` and `high` are NaN with fewer than two differences. The verdict is `unclear` where 0 is inside.
+    """
+
+    tier: str
+    measure: Measure
+    baseline_mean: float
+    mean: float
+    low: float
+    high: float
+    replications: int
+    verdict: Literal["better", "worse", "unclear", "same"]
+
+    @property
+    def text(self) -> str:
+        """The difference with its interval and units."""
+        if not np.isfinite(self.low):
+            return self.measure.change(self.mean)
+        return f"{self.measure.change(self.mean)} ({self.measure.change(self.low)} to {self.measure.change(self.high)})"
+
+
+def paired_intervals(baseline: Sequence[RunFolder], changed: Sequence[RunFolder], confidence: float = CONFIDENCE) -> tuple[Interval, ...]:
+    """An interval for every measure and tier, from replications in the same order of seeds.
+
+    Raises RunError if the two sides do not have the same seeds, or there are fewer than two.
+    """
+    seeds = [[run.seed for run in side] for side in (baseline, changed)]
+    if seeds[0] != seeds[1]:
+        raise RunError(f"replications have seeds {seeds[0]} and {seeds[1]}; pairs need the same seed")
+    if len(baseline) < FEWEST_REPLICATIONS:
+        raise RunError(f"{len(baseline)} replications; an interval needs at least {FEWEST_REPLICATIONS}")
+    found = []
+    for tier in tiers_of([*baseline, *changed]):
+        for name in COMPARED:
+            values = np.array([[value_of(run, tier, MEASURES[name]) for run in side] for side in (baseline, changed)])
+            paired = values[:, np.isfinite(values).all(axis=0)]
+            if paired.shape[1]:
+                found.append(interval_of(tier, MEASURES[name], paired[0], paired[1], confidence))
+    return tuple(found)
+
+
+def interval_of(tier: str, measure: Measure, before: Floats, after: Floats, confidence: float = CONFIDENCE) -> Interval:
+    """The interval of `after` less `before`, both of shape (replications,)."""
+    from scipy import stats  # noqa: PLC0415
+
+    differences = after - before
+    mean, count = float(differences.mean()), len(differences)
+    low = high = float("nan")
+    if count >= FEWEST_REPLICATIONS:
+        half = float(stats.t.ppf(0.5 + confidence / 2, count - 1) * differences.std(ddof=1) / np.sqrt(count))
+        low, high = mean - half, mean + half
+    return Interval(tier, measure, float(before.mean()), mean, low, high, count, _verdict(measure, mean, low, high))
+
+
+def _verdict(measure: Measure, mean: float, low: float, high: float) -> Literal["better", "worse", "unclear", "same"]:
+    if mean == low == high == 0:
+        return "same"
+    if not np.isfinite(low) or low <= 0 <= high or measure.better == 0:
+        return "unclear"
+    return "better" if mean * measure.better > 0 else "worse"
+
+
+def forest(intervals: Sequence[Interval], tier: str) -> Shown:
+    """Differences of one tier in per cent of the baseline, with their intervals; the zero line is no difference."""
+    import plotly.graph_objects as go  # noqa: PLC0415
+
+    mine = [one for one in intervals if one.tier == tier and np.isfinite(one.low) and one.baseline_mean]
+    made = figure(max(240, 110 + 30 * len(mine)))
+    for verdict, mark in (("better", "circle"), ("worse", "x"), ("unclear", "circle-open"), ("same", "diamond-open")):
+        shown = [one for one in mine if one.verdict == verdict]
+        scale = [100 / abs(one.baseline_mean) for one in shown]
+        half = [(one.high - one.low) / 2 * part for one, part in zip(shown, scale, strict=True)]
+        made.add_trace(
+            go.Scatter(
+                x=[one.mean * part for one, part in zip(shown, scale, strict=True)], y=[one.measure.title for one in shown],
+                error_x={"array": half, "thickness": 2}, mode="markers", name=verdict, text=[one.text for one in shown],
+                marker={"size": 11, "symbol": mark, "color": VERDICT_COLOURS.get(verdict, MUTED)},
+                hovertemplate="%{y}: %{text}<extra>" + verdict + "</extra>",
+            )
+        )  # fmt: skip
+    made.add_vline(x=0, line={"color": MUTED, "width": 1})
+    made.update_xaxes(title="difference to the baseline, %", rangemode="normal", ticksuffix=" %")
+    made.update_yaxes(type="category", rangemode="normal", categoryorder="array", categoryarray=[one.measure.title for one in mine][::-1])
+    made.update_layout(hovermode="closest")
+    clear = [f"{one.measure.title} {one.text}" for one in mine if one.verdict in ("better", "worse")]
+    count = max((one.replications for one in mine), default=0)
+    return made, (
+        f"Clearly different in {label(tier)} over {count} replications ({CONFIDENCE:.0%} intervals): {'; '.join(clear) or 'nothing'}."
+    )
