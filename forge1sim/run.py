@@ -166,7 +166,7 @@ def _report_to(
     start_us, horizon_us = loaded.start_us, max(1, loaded.horizon_us)
 
     def report(now_us: int, requests: int) -> None:
-        on_progress(min(1.0, (now_us - start_us) / horizon_us), now_us, requests)
+        on_progress(min(1.0, max(0.0, (now_us - start_us) / horizon_us)), max(now_us, start_us), requests)
         on_metrics(metrics)
 
     return report

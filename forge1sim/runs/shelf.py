@@ -58,7 +58,7 @@ class Shelf:
     def saved(self, owner: str) -> list[Saved]:
         """Those that one owner saved, by name."""
         found = []
-        for note in self._folder.glob(f"*/.saved-by-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"):
+        for note in self._folder.glob(f"*/{_saved_by(owner)}"):
             ref = note.parent.name
             found.append(Saved(ref=ref, path=_from_here(note.parent / MAIN), title=ref.partition("@")[0]))
         return sorted(found, key=lambda one: one.ref)
@@ -80,8 +80,23 @@ class Shelf:
             return {}
         return {path.name: path for path in sorted(folder.iterdir()) if path.name != MAIN and not path.name.startswith(".")}
 
-    def save(self, text: str, files: Mapping[str, Path], owner: str) -> Saved:
-        """Keep a scenario with its data files. Raises ScenarioError if it does not load, RunError if it cannot be kept."""
+    def take_in(self, name: str, content: bytes) -> Path:
+        """Put an uploaded data file aside until a scenario with it is saved. Raises RunError."""
+        folder = self._folder / ".uploads"
+        path = folder / hashlib.sha256(content).hexdigest()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.write_bytes(content)
+        except OSError as error:
+            raise RunError(f"{name[:100]}: cannot be kept: {error.strerror}") from error
+        return path
+
+    def save(self, text: str, files: Mapping[str, Path], owner: str = "") -> Saved:
+        """Keep a scenario with its data files; with an owner, among those that they saved.
+
+        Raises ScenarioError if it does not load, RunError if it cannot be kept.
+        """
         with self.laid_out(text, files) as path:
             loaded = _load(path)
             digest = hashlib.sha256(text.encode())
@@ -93,7 +108,8 @@ class Shelf:
             try:
                 if not target.exists():
                     shutil.copytree(path.parent, target, copy_function=_link_or_copy)
-                (target / f".saved-by-{hashlib.sha256(owner.encode()).hexdigest()[:16]}").touch()
+                if owner:
+                    (target / _saved_by(owner)).touch()
             except OSError as error:
                 raise RunError(f"{target}: cannot be written: {error.strerror}") from error
         return self.find(target.name)
@@ -141,6 +157,11 @@ def _check(files: Mapping[str, Path]) -> None:
     for name in files:
         if not _FILE_NAME.fullmatch(name) or name == MAIN:
             raise RunError(f"data file {name[:100]!r}: a name has letters, digits, . _ and -, and is not {MAIN}")
+
+
+def _saved_by(owner: str) -> str:
+    """The name of the empty file that tells who saved a scenario; owners are secret."""
+    return f".saved-by-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -6,7 +6,9 @@ A page is a file in `screens` and a line in PAGES.
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 
 from forge1sim.errors import Forge1Error
 from forge1sim.workbench import session
@@ -33,14 +35,23 @@ PAGES = (
     Page("run", "Try", "Run", ":material/play_circle:"),
     Page("what_if", "Try", "What if", ":material/tune:"),
     Page("results", "Understand", "Results", ":material/insights:"),
+    Page("compare", "Understand", "Compare", ":material/compare_arrows:"),
     Page("tenant", "Understand", "Tenant", ":material/person:", visible=False),
     Page("library", "Keep", "Library", ":material/inventory_2:"),
 )
 
 
+def _icon() -> Image.Image:
+    """Three bars, drawn here: icons by name would be fetched from elsewhere."""
+    icon = np.zeros((32, 32, 4), np.uint8)
+    for left, top in ((3, 18), (12, 10), (21, 3)):
+        icon[top:29, left : left + 7] = (0, 114, 178, 255)
+    return Image.fromarray(icon)
+
+
 def show() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="Forge1 Sim", page_icon=":material/hub:", layout="wide")
+    st.set_page_config(page_title="Forge1 Sim", page_icon=_icon(), layout="wide")
     session.mark_browser()
     sections: dict[str, list[st.Page]] = {}
     for page in PAGES:

@@ -1,0 +1,229 @@
+"""Scenario: choose or upload one, change it in forms and tables, see at once whether it holds together, run it."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from forge1sim.errors import Forge1Error, ScenarioError, TraceError
+from forge1sim.results.theme import seconds
+from forge1sim.runs import forms
+from forge1sim.runs.document import as_values, as_yaml
+from forge1sim.runs.traces import SUFFIXES, replaying
+from forge1sim.scenario.load import LoadedScenario
+from forge1sim.workbench import draft as drafts
+from forge1sim.workbench import session
+from forge1sim.workbench.draft import Draft
+from forge1sim.workbench.show import command, trouble, words
+
+_YAML = (".yaml", ".yml")
+_TABLES = {
+    "Tenants": (forms.TENANTS,),
+    "Models and providers": (forms.MODELS, forms.PROVIDERS),
+    "Accounts and keys": (forms.ACCOUNTS, forms.LIMITS),
+    "Tiers": (forms.TIERS,),
+    "Faults": (forms.FAULTS,),
+    "Promises": (forms.SLOS,),
+}
+_CELLS = {"number": "Float64", "whole": "Int64", "flag": "boolean"}
+_TEXTS = (("name", "Name", ""), ("start", "Start (with zone)", ""), ("horizon_s", "Horizon (s, or 1d)", "1d"), ("seed", "Seed", "1"))
+
+
+def open_another(draft: Draft) -> None:
+    """Choose another scenario, or upload one."""
+
+    def open_picked() -> None:
+        ref = st.session_state[f"open-{draft.turn}"]
+        drafts.open_draft(ref, draft.turn + 1)
+        st.query_params["scenario"] = ref
+
+    shelf = session.shelf()
+    titles = {one.ref: one.title for one in shelf.shipped()} | {one.ref: f"{one.title} (saved)" for one in shelf.saved(session.owner())}
+    refs = list(titles)
+    left, right = st.columns(2)
+    left.selectbox(
+        "Open a scenario", refs, index=refs.index(draft.ref) if draft.ref in titles else None, key=f"open-{draft.turn}",
+        format_func=lambda ref: titles[ref], on_change=open_picked, placeholder="Changed: choose one to start over",
+    )  # fmt: skip
+    uploaded = right.file_uploader(
+        "Upload a scenario (YAML), or a recorded trace (CSV, JSONL, Parquet)", [*_YAML, *SUFFIXES], accept_multiple_files=True,
+        key=f"upload-{draft.turn}", help="Data files that a scenario reads come with it. It can read no others.",
+    )  # fmt: skip
+    if uploaded:
+        take_in(draft, {Path(file.name).name: file.getvalue() for file in uploaded})
+
+
+def take_in(draft: Draft, uploads: dict[str, bytes]) -> None:
+    """Make uploaded files the draft: a scenario with its data, or the present platform under a recorded trace."""
+    texts = [content for name, content in uploads.items() if name.lower().endswith(_YAML)]
+    data = {name: content for name, content in uploads.items() if not name.lower().endswith(_YAML)}
+    if len(texts) > 1:
+        raise ScenarioError(f"{len(texts)} YAML files; upload one scenario at a time, with its data files")
+    files = {name: session.shelf().take_in(name, content) for name, content in data.items()}
+    if texts:
+        try:
+            text = texts[0].decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ScenarioError(f"the scenario is not UTF-8 text (byte {error.start}); save it with UTF-8 encoding") from error
+    else:
+        if len(files) > 1:
+            raise TraceError(f"{len(files)} traces and no scenario; upload one trace, or a scenario that names them")
+        (name, path), *_ = files.items()
+        text = as_yaml(replaying(as_values(draft.text), path, name))
+    draft.files = files
+    draft.rebase(text)
+    st.rerun()
+
+
+def edited(draft: Draft, document: forms.Document) -> forms.Document:
+    """The document after everything that was changed in the forms."""
+    general, *tables, policies, text = st.tabs(["General", *_TABLES, "Policies", "YAML"])
+    with general:
+        document = general_fields(draft, document)
+    for tab, each in zip(tables, _TABLES.values(), strict=True):
+        with tab:
+            places = [st.container() for _ in each]
+        for place, table in reversed(list(zip(places, each, strict=True))):     # limits first: they follow an account's new name
+            with place:
+                document = table_editor(draft, document, table)
+    with policies:
+        document = policy_forms(draft, document)
+    with text:
+        yaml_editor(draft, draft.base if document == as_values(draft.base) else as_yaml(document))
+    return document
+
+
+def general_fields(draft: Draft, document: forms.Document) -> forms.Document:
+    """Name, description, when, how long, which seed."""
+    for column, (path, title, default) in zip(st.columns([2, 2, 1, 1]), _TEXTS, strict=True):
+        before = str(forms.value_at(document, path, default))
+        after = column.text_input(title, before, key=f"{path}-{draft.turn}")
+        if after != before:
+            number = path == "seed" and after.strip().isdigit()
+            document = forms.with_value(document, path, int(after) if number else after.strip())
+    told = st.text_area("Description", forms.value_at(document, "description", ""), key=f"description-{draft.turn}", height=120)
+    return forms.with_value(document, "description", told, default="")
+
+
+def table_editor(draft: Draft, document: forms.Document, table: forms.FormTable) -> forms.Document:
+    """A table of the document; rows can be added at its end and removed."""
+    import pandas as pd  # noqa: PLC0415
+
+    cells = forms.rows_of(as_values(draft.base), table)
+    columns = {field.path: ([row[field.path] for row in cells], _CELLS.get(field.kind, "object")) for field in table.fields}
+    before = pd.DataFrame({name: pd.Series(values, dtype=kind) for name, (values, kind) in columns.items()})
+    st.subheader(table.title, anchor=False)
+    after = st.data_editor(
+        before, key=f"{table.title}-{draft.turn}", num_rows="dynamic", hide_index=True, alt=f"{table.title} of the scenario",
+        column_config={field.path: column_of(field) for field in table.fields},
+    )  # fmt: skip
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for number, row in zip(after.index, after.to_dict("records"), strict=True):
+        is_old = isinstance(number, int) and number < len(before)
+        rows.append((number if is_old else forms.NEW, {str(name): None if pd.isna(cell) else cell for name, cell in row.items()}))
+    return forms.with_rows(document, table, rows)
+
+
+def column_of(field: forms.Field) -> Any:
+    """How a field is edited in a table."""
+    if field.kind == "choice":
+        return st.column_config.SelectboxColumn(field.title, options=list(field.choices))
+    if field.kind == "flag":
+        return st.column_config.CheckboxColumn(field.title)
+    if field.kind in ("number", "whole"):
+        return st.column_config.NumberColumn(field.title, format="%d" if field.kind == "whole" else None)
+    return st.column_config.TextColumn(field.title)
+
+
+def policy_forms(draft: Draft, document: forms.Document) -> forms.Document:
+    """Every policy and its parameters."""
+    for section in forms.SECTIONS:
+        st.subheader(section.capitalize(), anchor=False)
+        columns = st.columns(4)
+        for number, field in enumerate(forms.policy_fields(section)):
+            path = f"policies.{section}.{field.path}"
+            before = forms.value_at(document, path, field.default)
+            with columns[number % 4]:
+                after = field_input(field, before, key=f"{path}-{draft.turn}")
+            if field.kind == "choice" and (about := forms.about_choice(section, field.path, str(after))):
+                columns[number % 4].caption(words(about))
+            document = forms.with_value(document, path, after, field.default)
+    return document
+
+
+def field_input(field: forms.Field, before: Any, key: str) -> Any:
+    """The widget of a single field."""
+    if field.kind == "choice":
+        choices = list(dict.fromkeys([*field.choices, before]))
+        return st.selectbox(field.title, choices, index=choices.index(before), key=key)
+    if field.kind == "flag":
+        return st.checkbox(field.title, before, key=key)
+    if isinstance(before, str):
+        return st.text_input(field.title, before, key=key)
+    if field.kind == "whole":
+        return st.number_input(field.title, value=int(before), step=1, key=key)
+    return st.number_input(field.title, value=float(before), key=key, format="%g")
+
+
+def yaml_editor(draft: Draft, text: str) -> None:
+    """The whole scenario as text, which can be changed too."""
+    key = f"yaml-{draft.turn}-{hash(text)}"
+
+    def take_text() -> None:
+        draft.rebase(st.session_state[key])
+
+    st.text_area("The scenario as a file", text, height=520, key=key, on_change=take_text)
+    st.caption("Ctrl+Enter takes changes over. The forms follow.")
+
+
+def act(draft: Draft, loaded: LoadedScenario) -> None:
+    """Say what it comes to, and run, save or download it."""
+    count, accounts = (sum(item.count for item in items) for items in (loaded.groups, loaded.platform.accounts))
+    recorded = " and recorded traces" if loaded.data_files else ""
+    st.success(
+        f"It holds together: {count:,} tenants, {accounts:,} accounts, {len(loaded.platform.models):,} models, about "
+        f"{loaded.expected_requests:,.0f} requests{recorded} in {seconds(loaded.horizon_us / 1e6)}.",
+        icon=":material/check:",
+    )
+    saved = drafts.put_on_shelf(draft)
+    st.query_params["scenario"] = saved.ref
+    with st.container(horizontal=True):
+        if st.button("Simulate", type="primary", icon=":material/play_arrow:"):
+            session.go_to("run", run=session.pool().start(drafts.ask_for(draft, loaded.seed), owner=session.owner(), name=loaded.name))
+        if st.button("Save to my list", icon=":material/save:"):
+            drafts.put_on_shelf(draft, session.owner())
+            st.toast("Saved. The link in the address leads here from anywhere on this machine.")
+        st.download_button(
+            "Download YAML", draft.text, f"{saved.title}.yaml", "application/yaml", on_click="ignore", icon=":material/download:"
+        )
+    command(loaded.command("compiled", loaded.seed).replace(str(loaded.path), str(saved.path)))
+
+
+def page() -> None:
+    """The page from top to bottom."""
+    st.title("Scenario", anchor=False)
+    draft = drafts.current()
+    if f"name-{draft.turn}" not in st.session_state:     # back from another page: the forms begin with what was changed before
+        draft.base = draft.text
+    try:
+        open_another(draft)
+    except Forge1Error as error:
+        trouble(error)
+    verdict = st.container()
+    try:
+        document = edited(draft, as_values(draft.base))
+    except ScenarioError as error:
+        with verdict:
+            trouble(error)
+        yaml_editor(draft, draft.base)
+        return
+    draft.change(draft.base if document == as_values(draft.base) else as_yaml(document))
+    loaded = drafts.checked(draft)
+    with verdict:
+        if isinstance(loaded, Forge1Error):
+            trouble(loaded)
+        else:
+            act(draft, loaded)
+
+
+page()
