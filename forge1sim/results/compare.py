@@ -10,7 +10,7 @@ from forge1sim.errors import RunError
 from forge1sim.results.inputs import Differing, differing
 from forge1sim.results.measures import MEASURES, Measure
 from forge1sim.results.read import RunFolder
-from forge1sim.results.theme import BAD_COLOUR, DASHES, GOOD_COLOUR, OTHER_COLOUR, colour, figure, label
+from forge1sim.results.theme import BAD_COLOUR, GOOD_COLOUR, LEGEND_ABOVE, OTHER_COLOUR, colour, figure, label
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,6 +24,7 @@ COMPARED = (
     "served_ratio", "rejected_ratio", "expired_ratio", "on_time_ratio", "wait_p95_s", "wait_p99_s", "latency_p95_s", "quality_mean",
     "satisfaction", "jain_index", "cost_per_request_usd", "cost_usd", "key_cost_usd", "revenue_usd", "margin_usd",
 )  # fmt: skip
+_IN_SHORT = ("served_ratio", "wait_p95_s", "latency_p95_s", "quality_mean", "cost_usd", "key_cost_usd", "margin_usd")
 VERDICT_COLOURS = {"better": GOOD_COLOUR, "worse": BAD_COLOUR, "same": OTHER_COLOUR}
 
 
@@ -96,12 +97,12 @@ def change(baseline: float, value: float, measure: Measure) -> Change:
 
 
 def in_short(comparison: Comparison, names: Sequence[str]) -> list[str]:
-    """For each run after the first, what became better and worse over all requests, in a sentence."""
+    """For each run after the first, which of the main figures over all requests became better and worse, in a sentence."""
     sentences = []
     for place, name in enumerate(names[1:]):
         found = {verdict: [] for verdict in ("better", "worse")}  # type: dict[str, list[str]]
         for line in comparison.of(ALL_TIERS):
-            if (one := line.changes[place]).verdict in found:
+            if (one := line.changes[place]).verdict in found and line.measure.name in _IN_SHORT:
                 found[one.verdict].append(f"{line.measure.title} {line.measure.change(one.difference)}")
         parts = [f"{verdict}: {', '.join(items)}" for verdict, items in found.items() if items]
         sentences.append(f"{name} against {names[0]}: {'; '.join(parts) or 'no difference worth telling'}.")
@@ -109,7 +110,7 @@ def in_short(comparison: Comparison, names: Sequence[str]) -> list[str]:
 
 
 def by_tier(comparison: Comparison, name: str, names: Sequence[str]) -> Shown:
-    """One measure in every run, by tier; a line for each run."""
+    """One measure in every run, by tier; a mark for each run."""
     import plotly.graph_objects as go  # noqa: PLC0415
 
     lines = [line for line in comparison.lines if line.measure.name == name]
@@ -119,14 +120,13 @@ def by_tier(comparison: Comparison, name: str, names: Sequence[str]) -> Shown:
         values = [line.values[place] for line in lines]
         made.add_trace(
             go.Scatter(
-                x=values, y=[label(line.tier) for line in lines], name=label(run, 40), mode="lines+markers",
-                marker={"size": 11, "symbol": place, "color": colour(place)},
-                line={"color": colour(place), "width": 1, "dash": DASHES[place % len(DASHES)]},
+                x=values, y=[label(line.tier) for line in lines], name=label(run, 40), mode="markers",
+                marker={"size": 13, "symbol": place, "color": colour(place), "opacity": 0.85},
                 text=[measure.text(value) for value in values], hovertemplate="%{y}: %{text}<extra>" + label(run, 40) + "</extra>",
             )
         )  # fmt: skip
     made.update_xaxes(title=measure.title + (" (s)" if name.endswith("_s") else ""), tickformat=".1%" if name.endswith("_ratio") else "~g")
     made.update_yaxes(type="category", autorange="reversed", rangemode="normal")
-    made.update_layout(hovermode="closest")
+    made.update_layout(hovermode="closest", legend=LEGEND_ABOVE)
     told = "; ".join(f"{run} {measure.text(line.values[place])}" for line in lines[:1] for place, run in enumerate(names))
     return made, f"{measure.title} over all requests: {told}."

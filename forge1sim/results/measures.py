@@ -30,10 +30,10 @@ class Measure:
         return NOTHING if value is None or not np.isfinite(value) else self.write(value)
 
     def change(self, difference: float) -> str:
-        """A difference with its sign and unit."""
+        """A difference with its sign and unit; of shares in percentage points."""
         if not np.isfinite(difference):
             return NOTHING
-        size = self.write(abs(difference))
+        size = f"{100 * abs(difference):.2f} pp" if self.write is _share else self.write(abs(difference))
         return f"+{size}" if difference > 0 else f"\u2212{size}" if difference < 0 else f"\u00b1{size}"
 
 
@@ -72,7 +72,7 @@ MEASURES = {
         Measure("latency_p99_s", "latency p99", seconds, -1),
         Measure("quality_mean", "quality (0 to 1)", _ratio, 1),
         Measure("satisfaction", "satisfaction", _points, 1),
-        Measure("jain_index", "fairness (Jain, 0 to 1)", _ratio, 1),
+        Measure("jain_index", "fairness (Jain)", _ratio, 1),
         Measure("cost_per_request_usd", "cost per answer", _unit_price, -1),
         Measure("cost_usd", "cost of tokens", usd, -1),
         Measure("key_cost_usd", "cost of accounts", usd, -1),

@@ -15,7 +15,7 @@ from forge1sim.errors import RunError
 from forge1sim.results.compare import COMPARED, VERDICT_COLOURS, Shown, tiers_of, value_of
 from forge1sim.results.measures import MEASURES, Measure
 from forge1sim.results.read import RunFolder
-from forge1sim.results.theme import MUTED, figure, label
+from forge1sim.results.theme import LEGEND_ABOVE, MUTED, figure
 
 Floats = NDArray[np.float64]
 FEWEST_REPLICATIONS, MOST_REPLICATIONS = 2, 8
@@ -108,9 +108,8 @@ def forest(intervals: Sequence[Interval], tier: str) -> Shown:
     made.add_vline(x=0, line={"color": MUTED, "width": 1})
     made.update_xaxes(title="difference to the baseline, %", rangemode="normal", ticksuffix=" %")
     made.update_yaxes(type="category", rangemode="normal", categoryorder="array", categoryarray=[one.measure.title for one in mine][::-1])
-    made.update_layout(hovermode="closest")
-    clear = [f"{one.measure.title} {one.text}" for one in mine if one.verdict in ("better", "worse")]
+    made.update_layout(hovermode="closest", legend=LEGEND_ABOVE)
+    clear = {verdict: [one.measure.title for one in mine if one.verdict == verdict] for verdict in ("better", "worse")}
     count = max((one.replications for one in mine), default=0)
-    return made, (
-        f"Clearly different in {label(tier)} over {count} replications ({CONFIDENCE:.0%} intervals): {'; '.join(clear) or 'nothing'}."
-    )
+    told = "; ".join(f"clearly {verdict}: {', '.join(titles) or 'nothing'}" for verdict, titles in clear.items())
+    return made, f"Of {tier}, over {count} replications ({CONFIDENCE:.0%} intervals): {told}."

@@ -141,6 +141,7 @@ def tenant_beside_tier(run: RunFolder, name: str) -> Shown:
         made.add_vline(x=own_s, line={"color": BAD_COLOUR, "dash": DASHES[1], "width": 2}, annotation_text=label(name, 24))
     made.update_xaxes(title="wait of 95 % of a tenant's answers at most, s", rangemode="tozero")
     made.update_yaxes(title="share of tenants", tickformat=".0%", range=[0, 1.05])
+    made.update_layout(showlegend=False)
     if not np.isfinite(own_s):
         return made, f"{name} got no answer, so it has no waits."
     longer = float((waits_s > own_s).mean())

@@ -25,6 +25,7 @@ INKS = {"light": "#3b434f", "dark": "#c4cbd6"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MOST_POINTS = 240
+LEGEND_ABOVE = {"y": 1.02, "yanchor": "bottom"}     # where the axis has a title below
 _LONGEST_LABEL = 32
 
 

@@ -108,7 +108,7 @@ def test_figures_of_a_comparison_say_what_they_show(sides):
     assert [trace.name for trace in made.data] == ["tight", "roomy"]
     assert sentence.startswith("wait p95 over all requests: tight ")
     made, sentence = forest(paired_intervals(*sides), ALL_TIERS)
-    assert "served +" in sentence
+    assert "clearly better: served, " in sentence
     better = next(trace for trace in made.data if trace.name == "better")
     assert "served" in better.y
 
