@@ -6,6 +6,8 @@ A question's answer is a value for JSON, kept in the run's folder.
 from collections.abc import Callable
 from typing import Any
 
+from forge1sim.life import life_of
+from forge1sim.notable import notable_requests
 from forge1sim.run import explain
 from forge1sim.scenario.load import LoadedScenario
 
@@ -15,4 +17,4 @@ def _life(loaded: LoadedScenario, driver: str, seed: int, *, request: int) -> li
     return explain(loaded, driver, seed, request)
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {"explain": _life}
+QUESTIONS: dict[str, Callable[..., Any]] = {"explain": _life, "life": life_of, "notable": notable_requests}
