@@ -111,6 +111,17 @@ class RunPool:
                     job.worker.stop_job()
                 threading.Timer(KILL_AFTER_S, self._kill_if_still, (job,)).start()
 
+    def wait(self, run_id: str, timeout_s: float) -> bool:
+        """Wait until a run of this pool is over, or for so long; whether it is over."""
+        until_s = time.monotonic() + timeout_s
+        with self._changed:
+            while self._has(run_id) and (left_s := until_s - time.monotonic()) > 0:
+                self._changed.wait(left_s)
+            return not self._has(run_id)
+
+    def _has(self, run_id: str) -> bool:
+        return any(job.run_id == run_id and not job.question for job in (*self._waiting, *self._working))
+
     def place_in_queue(self, run_id: str) -> int:
         """1 for the run that is next, and so on; 0 for one that does not wait."""
         with self._changed:
@@ -161,7 +172,7 @@ class RunPool:
     def _put(self, job: _Job) -> None:
         with self._changed:
             self._waiting.append(job)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _serve(self, slot: int) -> None:
         """A worker's place: keep one process warm and give it a job at a time."""
@@ -214,6 +225,7 @@ class RunPool:
             status, reason = (Status.CANCELLED, "") if job.cancelled else (Status.FAILED, str(error))
         with self._changed:
             self._working.remove(job)
+            self._changed.notify_all()
             if not job.question:
                 self._note_end(job, status, reason, time.monotonic() - began_s)
             elif status is not Status.DONE:

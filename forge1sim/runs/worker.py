@@ -29,7 +29,6 @@ from forge1sim.scenario.load import load_scenario
 from policies.errors import PoliciesError
 
 PROGRESS_EVERY_S = 0.3
-NICENESS = 5                # whoever looks at a page goes first
 _SMALLEST = Path(__file__).parents[1] / "smallest.yaml"
 
 
@@ -164,7 +163,6 @@ def _warm_up() -> None:
 def main() -> None:
     """Serve jobs until there is nobody to send them."""
     answers, sys.stdout = sys.stdout, sys.stderr     # whatever else is printed must not be taken for an answer
-    os.nice(NICENESS)
     inbox = _Inbox(sys.stdin)
 
     def tell(value: dict[str, Any]) -> None:

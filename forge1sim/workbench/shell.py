@@ -3,6 +3,7 @@
 A page is a file in `screens` and a line in PAGES.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from forge1sim.workbench import session
 from forge1sim.workbench.show import trouble
 from policies.errors import PoliciesError
 
+_log = logging.getLogger(__name__)
 SCREENS = Path(__file__).parent / "screens"
 
 
@@ -36,6 +38,7 @@ PAGES = (
     Page("what_if", "Try", "What if", ":material/tune:"),
     Page("results", "Understand", "Results", ":material/insights:"),
     Page("compare", "Understand", "Compare", ":material/compare_arrows:"),
+    Page("explain", "Understand", "Explain", ":material/manage_search:"),
     Page("tenant", "Understand", "Tenant", ":material/person:", visible=False),
     Page("library", "Keep", "Library", ":material/inventory_2:"),
 )
@@ -66,3 +69,6 @@ def show() -> None:
         chosen.run()
     except (Forge1Error, PoliciesError) as error:
         trouble(error)
+    except Exception:  # noqa: BLE001 - whatever it is, people get a sentence and the app lives on
+        _log.exception("page %s", chosen.url_path or "home")
+        st.error("Something in the workbench went wrong; the server's log has the details. No run is affected.", icon=":material/error:")

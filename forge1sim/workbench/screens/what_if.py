@@ -1,5 +1,6 @@
 """What if: move a slider and see the whole day again, before and after, on the same random draws."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,8 @@ from forge1sim.workbench import session
 from forge1sim.workbench.show import command, link, results_in, trouble, words
 from policies.shipped import shipped_names
 
-REFRESH_S = 0.15
+PATIENCE_S, STEP_S = 3.0, 0.05
+REFRESH_S = 0.5
 AT_A_GLANCE = ("served_ratio", "wait_p95_s")
 _DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 _FACTOR_STEPS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
@@ -103,15 +105,32 @@ def start(base: Ask, changes: tuple[str, ...]) -> tuple[str, str]:
     return before, after
 
 
+def progress_of(before: str, after: str) -> tuple[float, str]:
+    """How far the two runs are, for a bar."""
+    pool = session.pool()
+    getting_ready = "" if pool.is_warm else " The simulator is getting ready first."
+    shares = [progress.share for run_id in (before, after) if (progress := session.store().progress(run_id))]
+    return min(shares, default=0.0), f"Simulating the whole run again.{getting_ready}"
+
+
+def wait_a_little(before: str, after: str) -> bool:
+    """Wait as long as people do without looking elsewhere; whether both runs are over."""
+    bar = st.empty()
+    until_s = time.monotonic() + PATIENCE_S
+    while not (session.pool().wait(before, STEP_S) and session.pool().wait(after, STEP_S)):
+        if time.monotonic() > until_s:
+            return False
+        bar.progress(*progress_of(before, after))        # a move of a slider interrupts here
+    bar.empty()
+    return True
+
+
 @st.fragment(run_every=REFRESH_S)
 def wait(before: str, after: str) -> None:
     """How far the two runs are, until both are over."""
-    runs = [session.pool().get(run_id) for run_id in (before, after)]
-    if all(run.is_over for run in runs):
+    if all(session.pool().get(run_id).is_over for run_id in (before, after)):
         st.rerun()
-    shares = [1.0 if run.is_over else (progress.share if (progress := session.store().progress(run.id)) else 0.0) for run in runs]
-    getting_ready = "" if session.pool().is_warm else " The simulator is getting ready first."
-    st.progress(min(shares), f"Simulating the whole run again.{getting_ready}")
+    st.progress(*progress_of(before, after))
 
 
 def at_a_glance(comparison: Comparison, names: list[str], *, changed: bool) -> None:
@@ -186,9 +205,8 @@ def page() -> None:
         except Forge1Error as error:
             trouble(error)
             return
-        runs = [session.pool().get(run_id) for run_id in (before, after)]
-        if all(run.is_over for run in runs):
-            outcome(runs[0], runs[1], changes)
+        if wait_a_little(before, after):
+            outcome(session.pool().get(before), session.pool().get(after), changes)
         else:
             wait(before, after)
 
