@@ -74,13 +74,13 @@ def _complete(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
 def _refused(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
     del bundle
     after = f", asked to wait {_seconds(row['v0'])}" if row["v0"] > 0 else ""
-    refusal = log.REFUSAL_NAMES[int(row["code"])]
+    refusal = log.REFUSAL_NAMES[int(row["code"])].replace("_", " ")
     return f"attempt {row['attempt']} is refused by {_where(row, layout)}: {refusal}{_limit(row, layout)}{after}"
 
 
 def _queue(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
     del bundle
-    reason = log.REASON_NAMES[int(row["code"])]
+    reason = log.REASON_NAMES[int(row["code"])].replace("_", " ")
     return f"waits: {reason}{_limit(row, layout)}; {int(row['v1']):,} wait in all"
 
 
@@ -92,7 +92,7 @@ def _backoff(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
 def _ended(verb: str) -> Teller:
     def tell(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
         del bundle
-        reason = log.REASON_NAMES[int(row["code"])]
+        reason = log.REASON_NAMES[int(row["code"])].replace("_", " ")
         clears = int(row["v0"]) if row["kind"] in (log.REJECT, log.EXPIRE) else -1
         when = f", which clears in {_seconds(clears - int(row['time_us']))}" if clears >= row["time_us"] else ""
         return f"{verb}: {reason}{_limit(row, layout)}{when}; {_seconds(row['v1'])} since arrival, billed {_usd(row['v2'])}"

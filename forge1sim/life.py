@@ -83,7 +83,7 @@ def life_of(loaded: "LoadedScenario", driver: str, seed: int, request: int) -> d
 
     Keys: `request`, `tenant`, `tier`, `sentences` (`at_s`, `text`) and `moments`: decisions with
     `at_s`, `title` and `candidates`, each with `deployment`, `quality`, `most_usd` (if all output
-    tokens are used), `sent` (limit by limit, in words) and `state`. Raises RunError if there is no such request.
+    tokens are used), `sent` (limit by limit in words, the fullest first) and `state`. Raises RunError if there is no such request.
     """
     keep = _Keeper(request)
     arrived = None
@@ -154,6 +154,7 @@ def _candidate(scene: _Scene, deployment: int, before: Rows, now_us: int, chosen
     cached_usd = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
     most_usd = ((sent - cached) * model.input_usd_per_1m + cached * cached_usd + most_output * model.output_usd_per_1m) / 1e6
     uses = [use for limit in _limits_of(layout, deployment) if (use := _use(layout, limit, before, now_us)) is not None]
+    uses.sort(key=lambda use: -use[1] / use[0].amount)
     needs = {"requests": 1, "max_tokens": sent + most_output}
     full = [limit for limit, used in uses if used + needs.get(limit.charge, 0) > limit.amount]
     rests_us = _rests_until_us(scene, deployment, now_us) - now_us
@@ -162,9 +163,13 @@ def _candidate(scene: _Scene, deployment: int, before: Rows, now_us: int, chosen
         "deployment": place.name,
         "quality": float(np.interp(int(scene.arrival["v4"]) / 1000, _COMPLEXITIES, model.performance)),
         "most_usd": most_usd,
-        "sent": [f"{used:,} of {limit.amount:,} {limit.charge.replace('_', ' ')}" for limit, used in uses],
+        "sent": [f"{used:,} of {limit.amount:,} {_unit(limit)}" for limit, used in uses],
         "state": state,
     }
+
+
+def _unit(limit: LimitRow) -> str:
+    return "tokens" if limit.charge == "max_tokens" else limit.charge.replace("_", " ")
 
 
 def _told(uses: list[tuple[LimitRow, int]]) -> str:
