@@ -7,9 +7,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 
 from forge1sim.errors import Forge1Error
 from forge1sim.workbench import session
@@ -17,6 +15,9 @@ from forge1sim.workbench.show import trouble
 from policies.errors import PoliciesError
 
 _log = logging.getLogger(__name__)
+# Drawn here: icons by name would be fetched from elsewhere.
+_ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="#0072b2">
+<path d="M3 18h7v11H3zM12 10h7v19h-7zM21 3h7v26h-7z"/></svg>"""
 SCREENS = Path(__file__).parent / "screens"
 
 
@@ -44,17 +45,9 @@ PAGES = (
 )
 
 
-def _icon() -> Image.Image:
-    """Three bars, drawn here: icons by name would be fetched from elsewhere."""
-    icon = np.zeros((32, 32, 4), np.uint8)
-    for left, top in ((3, 18), (12, 10), (21, 3)):
-        icon[top:29, left : left + 7] = (0, 114, 178, 255)
-    return Image.fromarray(icon)
-
-
 def show() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="Forge1 Sim", page_icon=_icon(), layout="wide")
+    st.set_page_config(page_title="Forge1 Sim", page_icon=_ICON, layout="wide")
     session.mark_browser()
     sections: dict[str, list[st.Page]] = {}
     for page in PAGES:

@@ -11,7 +11,8 @@ from forge1sim.runs.record import Progress
 from forge1sim.workbench import session
 from forge1sim.workbench.show import command, figure, link, mark, results_in, words
 
-REFRESH_S = 0.5
+REFRESH_S = 0.7
+CANCEL_S = 2.0
 _WORDS = {
     Status.QUEUED: ("waits", ":material/hourglass:", "gray"),
     Status.RUNNING: ("runs", ":material/play_circle:", "blue"),
@@ -57,13 +58,15 @@ def progress_so_far(progress: Progress) -> None:
 
 
 @st.fragment(run_every=REFRESH_S)
-def watch(run_id: str) -> None:
-    """How far the run is, until it is over."""
+def watch(run_id: str, drawn: Status) -> None:
+    """How far the run is, until its status is no longer the one that the page was drawn with."""
     run = session.pool().get(run_id)
-    if run.is_over:
+    if run.status is not drawn:
         st.rerun()
     if st.button("Cancel", icon=":material/stop_circle:", help="Ends the run now. What is known so far is thrown away."):
         session.pool().cancel(run_id)
+        session.pool().wait(run_id, CANCEL_S)
+        st.rerun()
     progress = session.store().progress(run_id)
     if run.status is Status.QUEUED and not session.pool().is_warm:
         st.progress(0.0, "The simulator is getting ready. The very first time it compiles for this machine, which takes about a minute.")
@@ -111,7 +114,7 @@ if chosen is None:
 else:
     heading(chosen)
     if not chosen.is_over:
-        watch(chosen.id)
+        watch(chosen.id, chosen.status)
     elif chosen.status is Status.DONE:
         try:
             outcome(chosen)

@@ -194,7 +194,7 @@ def act(draft: Draft, loaded: LoadedScenario) -> None:
             drafts.put_on_shelf(draft, session.owner())
             st.toast("Saved. The link in the address leads here from anywhere on this machine.")
         st.download_button(
-            "Download YAML", draft.text, f"{saved.title}.yaml", "application/yaml", on_click="ignore", icon=":material/download:"
+            "Download YAML", lambda: draft.text, f"{saved.title}.yaml", "application/yaml", on_click="ignore", icon=":material/download:"
         )
     command(loaded.command("compiled", loaded.seed).replace(str(loaded.path), str(saved.path)))
 

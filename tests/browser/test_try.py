@@ -1,0 +1,137 @@
+"""The way of a newcomer and of a regular: scenario, run, what if, library, in a real browser."""
+
+import re
+import time
+
+from playwright.sync_api import expect
+
+from tests.browser.small import ENDLESS, SMALL
+
+
+def simulate(page):
+    page.get_by_role("button", name="Simulate", exact=True).click()
+    page.wait_for_url(re.compile(r"/run\?run="))
+
+
+def test_a_newcomer_needs_one_click_for_the_quick_start(visit):
+    page = visit()
+    page.get_by_role("button", name="Simulate the quick start").click()
+    expect(page.get_by_text("All 7 promises were kept.")).to_be_visible()
+    expect(page.get_by_text("enterprise: served")).to_be_visible()
+    expect(page.get_by_text("forge1sim run scenarios/quickstart.yaml --driver compiled --seed 1")).to_be_visible()
+
+
+def test_a_broken_file_is_explained_and_the_app_goes_on(upload):
+    page = upload(broken__yaml="name: x\nmodels: [gpt-5.4-mini\n")
+    expect(page.get_by_text(re.compile(r"scenario\.yaml:\d+: not YAML"))).to_be_visible()
+    page.reload()
+    page.get_by_text("It holds together").wait_for()
+    upload(page, wrong__yaml=SMALL.replace("models", "modles"))
+    expect(page.get_by_text("modles is unknown; did you mean models?")).to_be_visible()
+    page.reload()
+    upload(page, junk__csv="when,what\n1,2\n")
+    expect(page.get_by_text("are those of no known trace")).to_be_visible()
+    page.reload()
+    upload(page, mine__yaml=SMALL)
+    expect(page.get_by_text("It holds together: 5 tenants, 1 accounts, 1 models, about 2,400 requests")).to_be_visible()
+
+
+def test_a_changed_field_is_checked_at_once_and_the_link_leads_back(upload, visit):
+    page = upload(mine__yaml=SMALL)
+    page.get_by_text("about 2,400 requests").wait_for()
+    horizon = page.get_by_label("Horizon (s, or 1d)")
+    horizon.fill("20min")
+    horizon.press("Enter")
+    expect(page.get_by_text("about 4,800 requests")).to_be_visible()
+    page.wait_for_url(re.compile("scenario=small%40|scenario=small@"))
+    link = page.url
+    horizon.fill("ever")
+    horizon.press("Enter")
+    expect(page.get_by_text("horizon_s is 'ever'")).to_be_visible()
+    other = visit(link.split("/", 3)[3])
+    expect(other.get_by_text("about 4,800 requests")).to_be_visible()
+
+
+def test_download_gives_the_scenario(upload):
+    page = upload(mine__yaml=SMALL)
+    page.get_by_text("about 2,400 requests").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download YAML").click()
+    assert download.value.path().read_text() == SMALL
+    assert download.value.suggested_filename == "small.yaml"
+
+
+def test_a_run_survives_reload_and_other_pages_and_cancel_ends_it(upload, visit):
+    page = upload(mine__yaml=ENDLESS)
+    page.get_by_text("in 8,760 h").wait_for()
+    simulate(page)
+    expect(page.get_by_text(re.compile("simulated up to"))).to_be_visible()
+    expect(page.get_by_text(re.compile("requests a second arrive"))).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(re.compile("simulated up to"))).to_be_visible()
+    page.get_by_role("link", name="Library").click()
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+    page.get_by_role("link", name="Run", exact=True).click()
+    expect(page.get_by_text(re.compile("simulated up to"))).to_be_visible()
+    # Somebody else with the link sees the same.
+    other = visit(page.url.split("/", 3)[3])
+    expect(other.get_by_text(re.compile("simulated up to"))).to_be_visible()
+    began_s = time.monotonic()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("It was cancelled. There are no results.")).to_be_visible()
+    assert time.monotonic() - began_s < 5.0
+    expect(other.get_by_text("It was cancelled. There are no results.")).to_be_visible()
+
+
+def test_two_visitors_do_not_see_each_others_runs(upload, visit):
+    mine = upload(mine__yaml=SMALL + "seed: 11\n")
+    mine.get_by_text("about 2,400 requests").wait_for()
+    simulate(mine)
+    mine.get_by_text("The one promise was kept.").wait_for()
+    mine.get_by_role("link", name="Home").click()
+    expect(mine.get_by_text("Your last runs")).to_be_visible()
+    theirs = visit()
+    theirs.get_by_role("button", name="Simulate the quick start").wait_for()
+    expect(theirs.get_by_text("Your last runs")).to_have_count(0)
+    theirs.get_by_role("link", name="Library").click()
+    expect(theirs.get_by_text("No runs yet.")).to_be_visible()
+    mine.reload()       # a new session of the same browser
+    expect(mine.get_by_text("Your last runs")).to_be_visible()
+
+
+def test_a_slider_shows_before_and_after_and_its_link_asks_the_same(upload, visit):
+    page = upload(mine__yaml=SMALL + "seed: 12\n")
+    page.get_by_text("about 2,400 requests").wait_for()
+    simulate(page)
+    page.get_by_text("The one promise was kept.").wait_for()
+    page.get_by_role("link", name="Ask what if").click()
+    page.get_by_text("Nothing is changed yet").wait_for()
+    slider = page.get_by_role("slider", name="Demand")
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    expect(page.get_by_text("Changed: tenants.client.demand.requests_per_s=12.0")).to_be_visible()
+    expect(page.get_by_text("worse").first).to_be_visible()
+    other = visit(page.url.split("/", 3)[3])
+    expect(other.get_by_text("requests_per_s=12.0").first).to_be_visible()
+    page.get_by_role("button", name="Keep this what-if").click()
+    expect(page.get_by_text("Kept in the library.")).to_be_visible()
+
+
+def test_a_link_to_nowhere_is_explained(visit):
+    page = visit("run?run=20260101-000000-nothing-0123456789ab")
+    expect(page.get_by_text("it may have been deleted")).to_be_visible()
+    page = visit("scenario?scenario=nothing")
+    expect(page.get_by_text("there is no scenario 'nothing' here")).to_be_visible()
+
+
+def test_the_keyboard_alone_starts_a_run(visit):
+    page = visit()
+    button = page.get_by_role("button", name="Simulate the quick start")
+    button.wait_for()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if button.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/run\?run="))
