@@ -93,7 +93,7 @@ def _short_limit(limits: Table, spans: Table, by_tier: Table, rows: list[int], t
     tiers = _tiers_hit(by_tier, names)
     accounts = listed([str(limits["account"][row]) for row in rows], most=4)
     each = " each" if len(rows) > 1 else ""
-    model = f"for {limits['model_class'][rows[0]]} " if limits["model_class"][rows[0]] else "for the whole account "
+    model = f"for {limits['model_class'][rows[0]]} " if limits["model_class"][rows[0]] else "for all models "
     what = f"{limits['allows'][rows[0]]} {model}at {accounts}{each}"
     when = f"full {told_spans(spans_us)}" if spans_us else "never full for long"
     parts = [f"{what}: {when}."]

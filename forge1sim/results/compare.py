@@ -19,7 +19,6 @@ Shown = tuple["go.Figure", str]
 Verdict = Literal["better", "worse", "same"]
 FEWEST, MOST = 2, 6
 ALL_TIERS = "all"
-SAME_RATIO = 0.001                # a change by less than a thousandth is told as none
 COMPARED = (
     "served_ratio", "rejected_ratio", "expired_ratio", "on_time_ratio", "wait_p95_s", "wait_p99_s", "latency_p95_s", "quality_mean",
     "satisfaction", "jain_index", "cost_per_request_usd", "cost_usd", "key_cost_usd", "revenue_usd", "margin_usd",
@@ -89,9 +88,9 @@ def _line(runs: Sequence[RunFolder], tier: str, measure: Measure) -> Line | None
 
 
 def change(baseline: float, value: float, measure: Measure) -> Change:
-    """How a value differs from the baseline: better, worse, or the same within a thousandth."""
+    """How a value differs from the baseline: better, worse, or the same, as far as both are written alike."""
     difference = value - baseline
-    if not np.isfinite(difference) or abs(difference) <= SAME_RATIO * abs(baseline) or measure.better == 0:
+    if not np.isfinite(difference) or measure.text(baseline) == measure.text(value) or measure.better == 0:
         return Change(difference, "same")
     return Change(difference, "better" if difference * measure.better > 0 else "worse")
 

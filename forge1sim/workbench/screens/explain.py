@@ -81,7 +81,8 @@ def tell(life: dict[str, Any]) -> None:
     st.table(steps, hide_index=True, border="horizontal", alt="What happened to the request, step by step")
     for place, decision in enumerate(life["moments"]):
         candidates = decision["candidates"]
-        title = f"{decision['title']}, {seconds(decision['at_s'] - begin_s)} after arrival: {len(candidates)} candidates"
+        some = f"{len(candidates)} candidate{'' if len(candidates) == 1 else 's'}"
+        title = f"{decision['title']}, {seconds(decision['at_s'] - begin_s)} after arrival: {some}"
         with st.expander(title, expanded=place == 0, key=f"decision-{place}"):
             show_candidates(candidates, title)
     st.caption(
