@@ -3,6 +3,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 CHROME ?= chromium
+PORT ?= 8501
 # Pinned, so that the same pyproject.toml gives the same lock file.
 LOCK_TOOL := uv==0.13.9
 
@@ -11,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint verify bench picture lock python clean
+.PHONY: help setup demo app test lint verify bench picture pictures lock python clean
 
 help:  ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -53,6 +54,9 @@ demo: setup  ## Run the quick start and write its report
 	else echo "At least one SLO was missed, as the table above says (exit status 1)."; fi; \
 	echo "Report: demo_run/report.html"
 
+app: setup  ## Serve the workbench on this machine; PORT=... chooses the port
+	@$(BIN)/python -m streamlit run app.py --server.port $(PORT)
+
 lint: setup  ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -71,6 +75,10 @@ bench: setup  ## Measure speed and memory; ONLY=name measures one
 picture: demo  ## Draw the README's picture anew from the demo's report; CHROME=... names Chromium
 	@$(CHROME) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1640 \
 	  --virtual-time-budget=8000 --screenshot=docs/pictures/quickstart.png "file://$(CURDIR)/demo_run/report.html"
+
+# Light and dark, every page; docs/pictures has those that the README shows.
+pictures: setup  ## Take pictures of every page of the workbench; FOLDER=... is where to
+	@$(BIN)/python -m benchmarks.pictures $(or $(FOLDER),docs/pictures)
 
 # One resolution for every supported Python; the file holds names, versions and hashes only.
 lock:  ## Resolve pyproject.toml anew into requirements.lock

@@ -115,11 +115,16 @@ class RunPool:
         """Wait until a run of this pool is over, or for so long; whether it is over."""
         until_s = time.monotonic() + timeout_s
         with self._changed:
-            while self._has(run_id) and (left_s := until_s - time.monotonic()) > 0:
+            while self._has_job(run_id) and (left_s := until_s - time.monotonic()) > 0:
                 self._changed.wait(left_s)
-            return not self._has(run_id)
+            return not self._has_job(run_id)
 
-    def _has(self, run_id: str) -> bool:
+    def has(self, run_id: str) -> bool:
+        """Whether this pool has the run in its line or in work: no other can cancel it."""
+        with self._changed:
+            return self._has_job(run_id)
+
+    def _has_job(self, run_id: str) -> bool:
         return any(job.run_id == run_id and not job.question for job in (*self._waiting, *self._working))
 
     def place_in_queue(self, run_id: str) -> int:

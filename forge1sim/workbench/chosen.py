@@ -5,6 +5,7 @@ import streamlit as st
 from forge1sim.errors import RunError
 from forge1sim.results.read import RunFolder
 from forge1sim.runs import Run, Status
+from forge1sim.workbench import draft as drafts
 from forge1sim.workbench import session, show
 
 RUN = "run"
@@ -40,6 +41,7 @@ def chosen_run(purpose: str) -> tuple[Run, RunFolder]:
         st.stop()
     session.look_at(run.id)
     _pick_another(run, own)
+    drafts.warn_if_stale(run.id)
     return run, results
 
 

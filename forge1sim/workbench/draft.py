@@ -10,6 +10,7 @@ from forge1sim.runs import Ask
 from forge1sim.runs.shelf import Saved, as_one_file
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.workbench import session
+from forge1sim.workbench.show import link
 
 FIRST = "quickstart"
 
@@ -18,7 +19,8 @@ FIRST = "quickstart"
 class Draft:
     """`base` is the text that the forms were filled from, `text` what became of it. `turn` counts the bases.
 
-    `ref` names the saved scenario with this very text, empty if there is none yet.
+    `ref` names the saved scenario with this very text, empty if there is none yet. `run` was the
+    last run of it, of the text `ran`.
     """
 
     base: str
@@ -26,6 +28,8 @@ class Draft:
     ref: str
     turn: int = 0
     files: dict[str, Path] = field(default_factory=dict)
+    run: str = ""
+    ran: str = ""
 
     def change(self, text: str) -> None:
         """Take over what the forms say. The address follows once the text is on the shelf."""
@@ -84,3 +88,18 @@ def put_on_shelf(draft: Draft, owner: str = "") -> Saved:
 def ask_for(draft: Draft, seed: int) -> Ask:
     """What to run for a draft. Raises Forge1Error."""
     return Ask(scenario=str(put_on_shelf(draft).path), seed=seed)
+
+
+def start_run(draft: Draft, loaded: LoadedScenario) -> str:
+    """Run a draft; the id of the run. Raises Forge1Error."""
+    draft.run = session.pool().start(ask_for(draft, loaded.seed), owner=session.owner(), name=loaded.name)
+    draft.ran = draft.text
+    return draft.run
+
+
+def warn_if_stale(run_id: str) -> None:
+    """Say so if the scenario was changed after this run of it, so that nobody takes old results for new ones."""
+    draft: Draft | None = st.session_state.get("draft")
+    if draft is not None and draft.run == run_id and draft.ran != draft.text:
+        st.warning("Stale: the scenario was changed after this run. These results are of what it said before.", icon=":material/history:")
+        link("Back to the scenario, to run it again", "scenario", ":material/edit_note:")

@@ -16,8 +16,10 @@ from policies.errors import PoliciesError
 
 _log = logging.getLogger(__name__)
 # Drawn here: icons by name would be fetched from elsewhere.
-_ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="#0072b2">
-<path d="M3 18h7v11H3zM12 10h7v19h-7zM21 3h7v26h-7z"/></svg>"""
+_BARS = '<path d="M3 18h7v11H3zM12 10h7v19h-7zM21 3h7v26h-7z"/>'
+_ICON = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="#0072b2">{_BARS}</svg>'
+_LOGO = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 190 32" fill="#3a8fc4">{_BARS}
+<text x="40" y="24" font-family="sans-serif" font-size="22" font-weight="600">Forge1 Sim</text></svg>"""
 SCREENS = Path(__file__).parent / "screens"
 
 
@@ -48,6 +50,7 @@ PAGES = (
 def show() -> None:
     """Draw the page that the address names."""
     st.set_page_config(page_title="Forge1 Sim", page_icon=_ICON, layout="wide")
+    st.logo(_LOGO, size="large", icon_image=_ICON)
     session.mark_browser()
     sections: dict[str, list[st.Page]] = {}
     for page in PAGES:

@@ -8,6 +8,7 @@ from forge1sim.results.live import live_figure
 from forge1sim.results.theme import clock, seconds
 from forge1sim.runs import Run, Status
 from forge1sim.runs.record import Progress
+from forge1sim.workbench import draft as drafts
 from forge1sim.workbench import session
 from forge1sim.workbench.show import command, figure, link, mark, results_in, words
 
@@ -63,7 +64,11 @@ def watch(run_id: str, drawn: Status) -> None:
     run = session.pool().get(run_id)
     if run.status is not drawn:
         st.rerun()
-    if st.button("Cancel", icon=":material/stop_circle:", help="Ends the run now. What is known so far is thrown away."):
+    if run.owner != session.owner():
+        st.caption("Somebody else started it, so it is theirs to cancel.")
+    elif not session.pool().has(run_id):
+        st.caption("Another server works on it; cancel it there.")
+    elif st.button("Cancel", icon=":material/stop_circle:", help="Ends the run now. What is known so far is thrown away."):
         session.pool().cancel(run_id)
         session.pool().wait(run_id, CANCEL_S)
         st.rerun()
@@ -82,6 +87,7 @@ def watch(run_id: str, drawn: Status) -> None:
 def outcome(run: Run) -> None:
     """What came of a run that is done, and where to go on."""
     results = results_in(str(run.folder))
+    drafts.warn_if_stale(run.id)
     st.markdown(f"**{words(verdict(results))}**")
     cards = tier_cards(results)
     for column, card in zip(st.columns(len(cards)), cards, strict=True):

@@ -189,13 +189,15 @@ def act(draft: Draft, loaded: LoadedScenario) -> None:
     st.query_params["scenario"] = saved.ref
     with st.container(horizontal=True):
         if st.button("Simulate", type="primary", icon=":material/play_arrow:"):
-            session.go_to("run", run=session.pool().start(drafts.ask_for(draft, loaded.seed), owner=session.owner(), name=loaded.name))
+            session.go_to("run", run=drafts.start_run(draft, loaded))
         if st.button("Save to my list", icon=":material/save:"):
             drafts.put_on_shelf(draft, session.owner())
             st.toast("Saved. The link in the address leads here from anywhere on this machine.")
         st.download_button(
             "Download YAML", lambda: draft.text, f"{saved.title}.yaml", "application/yaml", on_click="ignore", icon=":material/download:"
         )
+    if draft.run and draft.ran != draft.text:
+        st.caption("Changed since its last run, whose results are stale.")
     command(loaded.command("compiled", loaded.seed).replace(str(loaded.path), str(saved.path)))
 
 
