@@ -62,13 +62,14 @@ def explain_bottleneck(run: RunFolder) -> Explanation:
     short = _short_limits(limits, spans, by_tier, total_s)
     lost = sum(_lost_to_capacity(run).values())
     arrived = run.summary["requests"]["arrived"]
-    other = tuple(_other_ends(run))
+    other = (*_faults(run), *_other_ends(run))
     harmless = total_s < _LITTLE * max(1, arrived) and lost < _LITTLE * max(1, arrived)
     if harmless and not any(limit.named for limit in short):
         return Explanation(headline=_nothing_short(limits), sentences=other, short=())
     headline = _headline(short, limits, spans)
     evidence = (limit.sentence for limit in short[:_MOST_GROUPS])
-    return Explanation(headline=headline, sentences=(*evidence, *_hit(run), *_cooling(run, limits, total_s), *other), short=short)
+    causes = (*_cooling(run, limits, total_s), *other)
+    return Explanation(headline=headline, sentences=(*evidence, *_hit(run), *causes), short=short)
 
 
 def _waited_total_s(tiers: Table) -> float:
@@ -221,14 +222,19 @@ def _hit(run: RunFolder) -> list[str]:
 
 
 def _cooling(run: RunFolder, limits: Table, total_s: float) -> list[str]:
-    """Waiting time that no limit explains, and the faults that may."""
+    """Waiting time that no limit explains."""
     rest_s = total_s - float(limits["waited_s"].sum())
     if total_s <= 0 or rest_s < 0.05 * total_s:
         return []
+    return [f"{rest_s / total_s:.0%} of all waiting time ended where no limit was full: accounts rested or were out."]
+
+
+def _faults(run: RunFolder) -> list[str]:
+    """What was planned to go wrong in this run, and when."""
     marks = run.table("marks")
-    faults = listed([str(name) for name in marks["label"][marks["is_fault"]]])
-    planned = f" Planned in this run: {faults}." if faults else ""
-    return [f"{rest_s / total_s:.0%} of all waiting time ended where no limit was full: accounts rested or were out.{planned}"]
+    rows = np.flatnonzero(marks["is_fault"]).tolist()
+    told = [f"{marks['label'][row]} {told_spans(((int(marks['start_us'][row]), int(marks['end_us'][row])),))}" for row in rows]
+    return [f"Planned to go wrong: {listed(told)}."] if told else []
 
 
 def _other_ends(run: RunFolder) -> list[str]:

@@ -60,6 +60,12 @@ def test_a_tenants_own_limit_is_no_shortage_of_the_platform(make_run):
     assert any("met their tenant's own limit" in sentence for sentence in told.sentences)
 
 
+def test_an_outage_is_told_with_its_time(make_run):
+    fault = "faults=[{kind: outage, provider: openai, start_s: 30min, duration_s: 10min}]"
+    told = explain_bottleneck(make_run(overrides=(fault,)))
+    assert "Planned to go wrong: outage openai from 2026-11-02 00:30 to 00:40 UTC." in told.sentences
+
+
 def test_requests_lost_add_up_to_what_the_summary_says(scarce):
     requests = scarce.summary["requests"]
     lost = requests["expired"] + scarce.summary["rejections"].get("queue_full", 0)

@@ -27,8 +27,10 @@ def overview(run: RunFolder) -> None:
     st.markdown(f"**{show.words(explanation.headline)}**")
     st.markdown("\n".join(f"- {show.words(sentence)}" for sentence in explanation.sentences))
     if explanation.short:
-        with st.expander("Every limit"):
-            show.table(run.table("limits"), alt="Every limit with its use, how long it was full, and what it held up")
+        every = st.expander("Every limit", key="every_limit", on_change="rerun")
+        if every.open:
+            with every:
+                show.first_rows(run.table("limits"), alt="Every limit with its use, how long it was full, and what it held up")
     st.subheader("Promises", anchor="promises")
     if told:
         columns = {"": [("✓ " if one.met else "✗ ") + one.word for one in told], "promise": [one.name for one in told]}
