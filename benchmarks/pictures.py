@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 
 from benchmarks.app import browsing, served, visitor
 
-SETTLED_MS = 1500           # figures are drawn a moment after their page
+SETTLED_MS = 3000           # figures are drawn a moment after their page
 LIVE = "scenario?scenario=ten_thousand_tenants_week"
 
 
@@ -33,7 +33,7 @@ def _running(page: Page, address: str) -> None:
     page.goto(f"{address}/{LIVE}")
     page.get_by_role("button", name="Simulate", exact=True).click()
     page.get_by_text(re.compile("requests a second arrive")).wait_for()
-    page.wait_for_timeout(5 * SETTLED_MS)
+    page.wait_for_timeout(3 * SETTLED_MS)
 
 
 def _what_if(page: Page, address: str, run: str) -> str:

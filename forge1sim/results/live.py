@@ -22,7 +22,7 @@ def live_figure(series: dict[str, Any]) -> "tuple[go.Figure, str]":
         for row, (tier, values) in enumerate(series[name].items()):
             made.add_trace(
                 go.Scatter(
-                    x=moments, y=values, name=label(tier), legendgroup=label(tier), showlegend=in_legend,
+                    x=moments, y=values, name=label(tier), legendgroup=label(tier), showlegend=in_legend, mode="lines",
                     line={"color": colour(row), "dash": dash, "width": 2},
                 ),
                 row=1, col=place,
