@@ -29,7 +29,7 @@ def wait_and_latency(tiers: Table) -> Shown:
         horizontal_spacing=0.06,
     )
     for panel, (measure, _) in enumerate(measures, start=1):
-        gap = 10 ** (0.11 * _decades(np.concatenate([tiers[f"{measure}_{quantile}_s"] for quantile, _ in _QUANTILES])))
+        gap = 10 ** (0.16 * _decades(np.concatenate([tiers[f"{measure}_{quantile}_s"] for quantile, _ in _QUANTILES])))
         for row in range(count):
             values = [float(tiers[f"{measure}_{quantile}_s"][row]) for quantile, _ in _QUANTILES]
             made.add_trace(

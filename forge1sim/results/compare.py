@@ -127,5 +127,5 @@ def by_tier(comparison: Comparison, name: str, names: Sequence[str]) -> Shown:
     made.update_xaxes(title=measure.title + (" (s)" if name.endswith("_s") else ""), tickformat=".1%" if name.endswith("_ratio") else "~g")
     made.update_yaxes(type="category", autorange="reversed", rangemode="normal")
     made.update_layout(hovermode="closest", legend=LEGEND_ABOVE)
-    told = "; ".join(f"{run} {measure.text(line.values[place])}" for line in lines[:1] for place, run in enumerate(names))
+    told = "; ".join(f"{run}: {measure.text(line.values[place])}" for line in lines[:1] for place, run in enumerate(names))
     return made, f"{measure.title} over all requests: {told}."

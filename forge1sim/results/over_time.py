@@ -9,6 +9,7 @@ from forge1sim.results.theme import (
     COLOURS,
     LIMIT_COLOUR,
     add_faults,
+    clock,
     coarser,
     colour,
     figure,
@@ -128,7 +129,7 @@ def queue_over_time(tiers: Table, marks: Table) -> Shown:
     if not most.max(initial=0):
         return made, "No request ever waited in a queue."
     interval, tier = np.unravel_index(int(most.argmax()), most.shape)
-    when = np.datetime64(int(tiers["start_us"][interval * len(names)]), "us").astype("datetime64[m]")
+    when = clock(int(tiers["start_us"][interval * len(names)]))
     return made, (
         f"The longest queue of a tier was {short(float(most.max()))} requests of {names[tier]}, at {when} UTC. "
         f"The figure shows means over {_span(starts, step)}."

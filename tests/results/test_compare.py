@@ -106,7 +106,7 @@ def test_pairs_need_the_same_seeds_and_two_of_them(sides):
 def test_figures_of_a_comparison_say_what_they_show(sides):
     made, sentence = by_tier(compare([sides[0][0], sides[1][0]]), "wait_p95_s", ("tight", "roomy"))
     assert [trace.name for trace in made.data] == ["tight", "roomy"]
-    assert sentence.startswith("wait p95 over all requests: tight ")
+    assert sentence.startswith("wait p95 over all requests: tight: ")
     made, sentence = forest(paired_intervals(*sides), ALL_TIERS)
     assert "clearly better: served, " in sentence
     better = next(trace for trace in made.data if trace.name == "better")

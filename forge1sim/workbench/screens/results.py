@@ -92,6 +92,10 @@ st.title("Results")
 opened, results = chosen_run("see here whether it keeps its promises")
 requests = results.summary["requests"]
 st.caption(show.words(f"{requests['arrived']:,} requests, seed {results.seed}, {results.manifest['driver']} driver."))
+with st.container(horizontal=True):
+    show.link("Ask what if", "what_if", icon=":material/tune:", run=opened.id)
+    show.link("Compare it", "compare", icon=":material/compare_arrows:", runs=opened.id)
+    show.link("Explain a request", "explain", icon=":material/manage_search:", run=opened.id)
 view = st.segmented_control("View", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed")
 if view == "Overview":
     overview(results)
