@@ -1,0 +1,84 @@
+"""The workbench in a real browser: to the first result of the quick start, from a slider to its result, to a run's end by Cancel.
+
+Wall seconds as a person has them: from an action to what it should bring on the page. Compiled code is
+in the cache, as it is after `make demo`; the server is started anew.
+"""
+
+import re
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import psutil
+from playwright.sync_api import Browser, Page
+
+from benchmarks.app import browsing, served, visitor
+from benchmarks.common import load, warm_up
+
+RESULTS = ("app_first_result_s", "app_slider_to_result_s", "app_cancel_s")
+QUICK_START, WEEK = "quickstart", "ten_thousand_tenants_week"
+MOVES = 5
+
+
+def first_result_s(browser: Browser, runs: Path) -> float:
+    """From the start of the server through one click to the outcome of the whole quick start."""
+    began_s = time.perf_counter()
+    with served(runs) as address:
+        page = visitor(browser)
+        page.goto(address)
+        page.get_by_role("button", name="Simulate the quick start").click()
+        page.get_by_role("link", name="See all results").wait_for()
+        return time.perf_counter() - began_s
+
+
+def slider_to_result_s(browser: Browser, address: str) -> float:
+    """From a key press on the slider of an account type to the whole day with so many accounts: the median of several moves."""
+    page = visitor(browser)
+    page.goto(f"{address}/what_if?scenario={QUICK_START}")
+    page.get_by_text("Nothing is changed yet").wait_for()
+    slider = page.get_by_role("slider", name="Accounts of google")
+    slider.focus()
+    before = next(account.count for account in load("scenarios/quickstart.yaml").scenario.accounts if account.name == "google")
+    taken_s = []
+    for accounts in range(before + 1, before + 1 + MOVES):
+        began_s = time.perf_counter()
+        slider.press("ArrowRight")
+        page.get_by_text(re.compile(rf"Changed: accounts\.google\.count={accounts}\. Simulated")).wait_for()
+        taken_s.append(time.perf_counter() - began_s)
+    return median(taken_s)
+
+
+def cancel_s(browser: Browser, address: str) -> float:
+    """From Cancel, in the middle of a week of 60 million requests, until nothing of it is left to run."""
+    page = visitor(browser)
+    page.goto(f"{address}/scenario?scenario={WEEK}")
+    page.get_by_role("button", name="Simulate", exact=True).click()
+    page.get_by_text(re.compile("simulated up to")).wait_for()
+    began_s = time.perf_counter()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("It was cancelled.").wait_for()
+    taken_s = time.perf_counter() - began_s
+    _expect_rest(page)
+    return taken_s
+
+
+def _expect_rest(page: Page) -> None:
+    """Raises RuntimeError if a worker still computes after its run was cancelled."""
+    workers = [process for process in psutil.Process().children(recursive=True) if "forge1sim.runs.worker" in process.cmdline()]
+    before_s = sum(sum(worker.cpu_times()[:2]) for worker in workers)
+    page.wait_for_timeout(500)
+    busy_s = sum(sum(worker.cpu_times()[:2]) for worker in workers) - before_s
+    if busy_s > 0.25:
+        raise RuntimeError(f"the cancelled run still computes: {busy_s:.2f} s of CPU within half a second")
+
+
+def run() -> dict[str, float]:
+    """Wall seconds of each. Needs a Chromium."""
+    warm_up(load("scenarios/quickstart.yaml"), "compiled")
+    with tempfile.TemporaryDirectory() as folder, browsing() as browser:
+        first = first_result_s(browser, Path(folder) / "first")
+        with served(Path(folder) / "runs") as address:
+            slider = slider_to_result_s(browser, address)
+            cancel = cancel_s(browser, address)
+    return {"app_first_result_s": first, "app_slider_to_result_s": slider, "app_cancel_s": cancel}
