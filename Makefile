@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test lint verify bench picture pictures lock python clean
+.PHONY: help setup demo app test lint browser verify bench picture pictures lock python clean
 
 help:  ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -62,11 +62,21 @@ lint: setup  ## Check style, types and who imports whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+# Tests in a browser need Chromium. Who may not install it skips them, and pytest says so at the end.
+install_chromium = timeout 600 apt-get install --yes --no-install-recommends chromium
+
+browser:
+	@if ! command -v $(CHROME) && [ "$$(id -u)" = 0 ] && command -v apt-get; then \
+	  echo "Installing Chromium for the tests in a browser" >&2; export DEBIAN_FRONTEND=noninteractive; \
+	  $(install_chromium) || { timeout 300 apt-get update && $(install_chromium); } \
+	    || echo "Chromium cannot be installed: tests in a browser will be skipped" >&2; \
+	fi >/dev/null
+
 # One file's tests stay on one worker, which compiles what they share once.
-test: lint  ## Run the checks and the default tests, and say what was skipped
+test: lint browser  ## Run the checks and the default tests, and say what was skipped
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-verify: setup  ## Run the long checks, which `make test` leaves out
+verify: setup browser  ## Run the long checks, which `make test` leaves out
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m slow
 
 bench: setup  ## Measure speed and memory; ONLY=name measures one

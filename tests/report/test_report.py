@@ -161,7 +161,6 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         write_report(tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium to open the report in")
 def test_a_browser_draws_every_figure(folder, tmp_path):
     path = write_report(folder)
