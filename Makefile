@@ -86,9 +86,9 @@ picture: demo  ## Draw the README's picture anew from the demo's report; CHROME=
 	@$(CHROME) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1640 \
 	  --virtual-time-budget=8000 --screenshot=docs/pictures/quickstart.png "file://$(CURDIR)/demo_run/report.html"
 
-# Light and dark, every page; docs/pictures has those that the README shows.
-pictures: setup  ## Take pictures of every page of the workbench; FOLDER=... is where to
-	@$(BIN)/python -m benchmarks.pictures $(or $(FOLDER),docs/pictures)
+pictures: setup  ## Take pictures of every page of the workbench, light and dark, and renew those of the README
+	@$(BIN)/python -m benchmarks.pictures pictures
+	@for page in results what_if; do cp "pictures/$$page-light.png" "docs/pictures/$$page.png"; done
 
 # One resolution for every supported Python; the file holds names, versions and hashes only.
 lock:  ## Resolve pyproject.toml anew into requirements.lock
@@ -100,4 +100,4 @@ lock:  ## Resolve pyproject.toml anew into requirements.lock
 	  --output-file requirements.lock
 
 clean:  ## Remove the environment, caches and the demo's results
-	@rm -rf $(VENV) demo_run *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) demo_run pictures *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
