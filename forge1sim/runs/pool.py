@@ -25,6 +25,7 @@ from forge1sim.runs.record import Ask, Kind, Run, Status, content_key
 from forge1sim.runs.store import ANSWERS, POOLS, RunStore
 
 KILL_AFTER_S = 0.4
+ONE_IS_ENOUGH_S = 20.0
 MOST_WAITING = 100
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 
@@ -183,6 +184,8 @@ class RunPool:
         """A worker's place: keep one process warm and give it a job at a time."""
         if slot:
             self._warm.wait()       # the first one compiles for all
+            with self._changed:     # and has the machine for itself as long as one is enough
+                self._changed.wait_for(lambda: self._closed or (self._waiting and self._working), timeout=ONE_IS_ENOUGH_S)
         while not self._closed:
             worker = self._workers.get(slot)
             if worker is None or not worker.is_alive:

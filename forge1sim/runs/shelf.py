@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from forge1sim.scenario.load import LoadedScenario, load_scenario
 SHIPPED = Path(__file__).resolve().parents[2] / "scenarios"
 MAIN = "scenario.yaml"
 MOST_FILES, MOST_BYTES = 20, 2 * 1024**3       # of the data files of one scenario
+MOST_UPLOADS, MOST_DRAFTS = 40, 200             # older ones go, but for those that were saved or run
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SAVED = re.compile(r"[a-z0-9-]{1,60}@[0-9a-f]{12}")
 
@@ -88,6 +89,8 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 path.write_bytes(content)
+            for old in _newest_first(folder.iterdir())[MOST_UPLOADS:]:
+                old.unlink(missing_ok=True)
         except OSError as error:
             raise RunError(f"{name[:100]}: cannot be kept: {error.strerror}") from error
         return path
@@ -110,9 +113,22 @@ class Shelf:
                     shutil.copytree(path.parent, target, copy_function=_link_or_copy)
                 if owner:
                     (target / _saved_by(owner)).touch()
+                self._clear_drafts()
             except OSError as error:
                 raise RunError(f"{target}: cannot be written: {error.strerror}") from error
         return self.find(target.name)
+
+    def keep_for_run(self, ref: str) -> None:
+        """Keep a scenario as long as there may be runs of it. Raises RunError if there is none."""
+        folder = self.find(ref).path.parent
+        if folder.resolve() != self._shipped.resolve():
+            (folder / ".run").touch()
+
+    def _clear_drafts(self) -> None:
+        """Remove the oldest scenarios that nobody saved or ran beyond the number that is kept."""
+        drafts = [path.parent for path in self._folder.glob(f"*@*/{MAIN}") if not any(path.parent.glob(".[rs]*"))]
+        for old in _newest_first(drafts)[MOST_DRAFTS:]:
+            shutil.rmtree(old, ignore_errors=True)
 
     @contextmanager
     def laid_out(self, text: str, files: Mapping[str, Path]) -> Iterator[Path]:
@@ -157,6 +173,10 @@ def _check(files: Mapping[str, Path]) -> None:
     for name in files:
         if not _FILE_NAME.fullmatch(name) or name == MAIN:
             raise RunError(f"data file {name[:100]!r}: a name has letters, digits, . _ and -, and is not {MAIN}")
+
+
+def _newest_first(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _saved_by(owner: str) -> str:

@@ -87,7 +87,9 @@ def put_on_shelf(draft: Draft, owner: str = "") -> Saved:
 
 def ask_for(draft: Draft, seed: int) -> Ask:
     """What to run for a draft. Raises Forge1Error."""
-    return Ask(scenario=str(put_on_shelf(draft).path), seed=seed)
+    saved = put_on_shelf(draft)
+    session.shelf().keep_for_run(saved.ref)
+    return Ask(scenario=str(saved.path), seed=seed)
 
 
 def start_run(draft: Draft, loaded: LoadedScenario) -> str:

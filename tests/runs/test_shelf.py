@@ -59,6 +59,24 @@ def test_data_files_go_with_their_scenario(shelf, tmp_path):
         shelf.check(text, {})
 
 
+def test_old_drafts_go_but_what_was_saved_or_run_stays(shelf, monkeypatch):
+    monkeypatch.setattr("forge1sim.runs.shelf.MOST_DRAFTS", 1)
+    saved = shelf.save(SMALL, {}, "anna")
+    ran = shelf.save(SMALL + "seed: 2\n", {})
+    shelf.keep_for_run(ran.ref)
+    drafts = [shelf.save(SMALL + f"seed: {seed}\n", {}) for seed in (3, 4)]
+    for one in (saved, ran, drafts[1]):
+        assert shelf.find(one.ref) == one
+    with pytest.raises(RunError, match="there is no scenario"):
+        shelf.find(drafts[0].ref)
+
+
+def test_old_uploads_go(shelf, monkeypatch):
+    monkeypatch.setattr("forge1sim.runs.shelf.MOST_UPLOADS", 2)
+    paths = [shelf.take_in("trace.csv", content) for content in (b"a", b"b", b"c")]
+    assert [path.exists() for path in paths] == [False, True, True]
+
+
 @pytest.mark.parametrize("path", ["../secret.csv", "/etc/passwd", "a/../../secret.csv"])
 def test_a_scenario_reads_nothing_outside_its_folder(shelf, tmp_path, path):
     (tmp_path / "secret.csv").write_text("TIMESTAMP,ContextTokens,GeneratedTokens\n")

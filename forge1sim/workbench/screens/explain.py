@@ -12,6 +12,7 @@ from forge1sim.workbench import session, show
 from forge1sim.workbench.chosen import chosen_run
 
 POLL_S = 0.5
+LONG_S = 20.0       # a simulation that takes longer is not started unasked
 
 
 def answer_of(run: Run, question: str, **arguments: Any) -> Any:
@@ -38,11 +39,19 @@ def wait_for(run: Run, question: str, arguments: dict[str, Any]) -> None:
     status = session.pool().ask(run.id, question, **arguments).status
     if status.is_over:
         st.rerun()
-    st.info(f"Simulating {show.words(run.name)} again to see this ({status}).", icon=":material/hourglass_top:")
+    took = f"; the run itself took {seconds(run.seconds)}" if run.seconds else ""
+    st.info(f"Simulating {show.words(run.name)} again to see this ({status}{took}).", icon=":material/hourglass_top:")
+    if st.button("Cancel", key=f"cancel-{question}"):
+        session.pool().cancel(run.id)
 
 
 def pick_notable(run: Run) -> None:
-    """A table of requests worth a look; a click on a row opens one."""
+    """A table of requests worth a look; a click on a row opens one. After a long run it is made when asked for."""
+    asked = f"notable-{run.id}"
+    if (run.seconds or 0) > LONG_S and not st.session_state.get(asked):
+        if not st.button(f"Find them: takes about {seconds(run.seconds or 0)}", icon=":material/search:"):
+            return
+        st.session_state[asked] = True
     rows = answer_of(run, "notable")
     if not rows:
         st.caption("No request waited, failed or was turned away: any number is as good as another.")
@@ -56,12 +65,17 @@ def pick_notable(run: Run) -> None:
         "ended (UTC)": [moment(row["ended_us"]) for row in rows],
     }
     st.caption("Requests worth a look: tick one to see its life.")
-    picked = st.dataframe(
-        columns, hide_index=True, key="notable", on_select="rerun", selection_mode="single-row", height=320,
+    st.dataframe(
+        columns, hide_index=True, key="notable", on_select=lambda: open_picked(columns["request"]), selection_mode="single-row", height=320,
         alt="Requests that waited longest, were tried most often, or ended badly",
     )  # fmt: skip
-    if picked.selection.rows:
-        session.go_to("explain", run=run.id, request=str(columns["request"][picked.selection.rows[0]]))
+
+
+def open_picked(numbers: list[int]) -> None:
+    """Put the request of the row that was ticked into the field, and so into the link, before the page is drawn anew."""
+    rows = st.session_state["notable"].selection.rows
+    if rows:
+        st.session_state["request"] = numbers[rows[0]]
 
 
 def moment(time_us: int) -> str:

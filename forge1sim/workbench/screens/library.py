@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from forge1sim.errors import RunError
+from forge1sim.results.compare import FEWEST, MOST
 from forge1sim.results.theme import seconds
 from forge1sim.runs import Run, Status
 from forge1sim.workbench import session
@@ -87,6 +88,9 @@ def page() -> None:
         st.caption("Choose rows to open, name, tag, compare or delete runs.")
     if len(chosen) == 1:
         one_run(chosen[0])
+    done = [run.id for run in chosen if run.status is Status.DONE]
+    if FEWEST <= len(done) <= MOST:
+        link(f"Compare these {len(done)} runs", "compare", ":material/compare_arrows:", runs=",".join(done))
     if chosen:
         delete(chosen)
 
