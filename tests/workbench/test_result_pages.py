@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from forge1sim.results.bottleneck import explain_bottleneck
 from forge1sim.results.read import read_run
+from forge1sim.runs import RunStore, Status
 from forge1sim.workbench.show import words
 from tests.workbench.finished import OWNER, Finished, finished_runs
 
@@ -131,6 +132,15 @@ def test_explain_asks_the_pool_and_says_that_it_waits(open_page, finished):
     app = open_page("explain", run=finished.base)
     assert not app.exception
     assert app.number_input(key="request").max == read_run(finished.folder / finished.base).summary["requests"]["arrived"] - 1
+
+
+def test_after_a_long_run_nothing_is_simulated_unasked(open_page, finished):
+    store = RunStore(finished.folder)
+    store.set_state(finished.other_seed, Status.DONE, seconds=300.0)
+    app = open_page("explain", run=finished.other_seed)
+    assert not app.exception
+    assert [button.label for button in app.button] == ["Find them: takes about 5 min"]
+    assert not (finished.folder / finished.other_seed / "answers").exists()
 
 
 def test_names_from_scenarios_are_no_markdown():
