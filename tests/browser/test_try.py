@@ -3,6 +3,7 @@
 import re
 import time
 
+import psutil
 from playwright.sync_api import expect
 
 from tests.browser.small import ENDLESS, SMALL
@@ -34,6 +35,55 @@ def test_a_broken_file_is_explained_and_the_app_goes_on(upload):
     page.reload()
     upload(page, mine__yaml=SMALL)
     expect(page.get_by_text("It holds together: 5 tenants, 1 accounts, 1 models, about 2,400 requests")).to_be_visible()
+
+
+def test_a_strangers_file_brings_no_code_and_reads_nothing_else(upload):
+    page = upload(own__yaml=SMALL + "policies: {routing: {policy: 'evil.py:choose'}}\n")
+    expect(page.get_by_text("no policy folder is allowed")).to_be_visible()
+    page.reload()
+    upload(page, away__yaml=SMALL + "workload: {sources: [{kind: azure, path: ../../etc/passwd}]}\n")
+    expect(page.get_by_text("the path leaves the scenario's folder")).to_be_visible()
+
+
+def test_a_recorded_trace_becomes_a_scenario_and_runs(upload):
+    rows = "".join(f"{second},{300},{50}\n" for second in range(120))
+    page = upload(my_trace__csv=f"arrive_s,input_tokens,output_tokens\n{rows}")
+    expect(page.get_by_text("and recorded traces")).to_be_visible()
+    simulate(page)
+    expect(page.get_by_role("heading", name="my trace")).to_be_visible()
+    expect(page.get_by_text(re.compile("promises? (was|were) (kept|missed)"))).to_be_visible()
+
+
+def test_a_killed_worker_is_told_and_no_earlier_run_is_lost(upload):
+    page = upload(mine__yaml=SMALL + "seed: 13\n")
+    page.get_by_text("about 2,400 requests").wait_for()
+    simulate(page)
+    page.get_by_text("The one promise was kept.").wait_for()
+    page.get_by_role("link", name="Scenario").click()
+    upload(page, endless__yaml=ENDLESS + "seed: 14\n")
+    page.get_by_text("in 8,760 h").wait_for()
+    simulate(page)
+    page.get_by_text(re.compile("simulated up to")).wait_for()
+    for process in psutil.Process().children(recursive=True):
+        if "forge1sim.runs.worker" in process.cmdline():
+            process.kill()
+    expect(page.get_by_text("was killed from outside")).to_be_visible()
+    page.get_by_role("link", name="Home").click()
+    page.get_by_role("link", name="small").first.click()
+    expect(page.get_by_text("The one promise was kept.")).to_be_visible()
+
+
+def test_results_of_a_changed_scenario_are_stale(upload):
+    page = upload(mine__yaml=SMALL + "seed: 15\n")
+    page.get_by_text("about 2,400 requests").wait_for()
+    simulate(page)
+    page.get_by_text("The one promise was kept.").wait_for()
+    page.get_by_role("link", name="Scenario").click()
+    page.get_by_label("Horizon (s, or 1d)").fill("20min")
+    page.get_by_label("Horizon (s, or 1d)").press("Enter")
+    page.get_by_text("about 4,800 requests").wait_for()
+    page.get_by_role("link", name="Run", exact=True).click()
+    expect(page.get_by_text("Stale: the scenario was changed after this run.")).to_be_visible()
 
 
 def test_a_changed_field_is_checked_at_once_and_the_link_leads_back(upload, visit):
