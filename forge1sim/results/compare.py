@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from forge1sim.errors import RunError
-from forge1sim.results.inputs import Differing, differing
+from forge1sim.results.inputs import Differing, as_written, differing
 from forge1sim.results.measures import MEASURES, Measure
 from forge1sim.results.read import RunFolder
 from forge1sim.results.theme import BAD_COLOUR, GOOD_COLOUR, LEGEND_ABOVE, OTHER_COLOUR, colour, figure, label
@@ -63,7 +63,7 @@ def compare(runs: Sequence[RunFolder]) -> Comparison:
     """Compare runs with the first of them. Raises RunError unless there are two to six."""
     if not FEWEST <= len(runs) <= MOST:
         raise RunError(f"{len(runs)} runs to compare; choose {FEWEST} to {MOST}")
-    inputs = [one for one in differing([run.scenario for run in runs]) if one.field != "seed"]
+    inputs = [one for one in differing([as_written(run.scenario) for run in runs]) if one.field != "seed"]
     lines = [line for tier in tiers_of(runs) for name in COMPARED if (line := _line(runs, tier, MEASURES[name])) is not None]
     return Comparison(tuple(runs), tuple(inputs), tuple(lines), same_draws=len({run.seed for run in runs}) == 1)
 

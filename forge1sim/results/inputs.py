@@ -1,6 +1,6 @@
 """Inputs in which runs differ: fields of their resolved scenarios."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,26 @@ class Differing:
 
 
 def differing(scenarios: Sequence[Any]) -> list[Differing]:
-    """Fields whose values are not the same in all of the scenarios (JSON values), in the order of the first."""
-    leaves = [dict(leaves_of(scenario)) for scenario in scenarios]
+    """Fields whose values are not the same in all of the scenarios (JSON values), in the order of the first.
+
+    A field that holds nothing is like one that is not there.
+    """
+    leaves = [{name: value for name, value in leaves_of(scenario) if value is not None} for scenario in scenarios]
     found = []
     for field in dict.fromkeys(name for one in leaves for name in one):
         values = tuple(one.get(field, ABSENT) for one in leaves)
         if any(value != values[0] for value in values[1:]):
             found.append(Differing(field, values))
     return found
+
+
+def as_written(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's `scenario.json` under the paths of scenario files: `tenants.gold.demand` instead of the first of the demands."""
+    platform = resolved.get("platform", {})
+    pairs = zip(platform.get("tenants", []), resolved.get("demand", []), strict=False)
+    tenants = [{**group, "demand": demand} for group, demand in pairs]
+    rest = {name: value for name, value in resolved.items() if name not in ("platform", "demand")}
+    return {**platform, "tenants": tenants, **rest}
 
 
 def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -40,6 +52,6 @@ def leaves_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def told(value: Any) -> str:
     """A value as a cell: a dash where there is none."""
-    if value is ABSENT or value is None:
+    if value is ABSENT:
         return "\u2013"
     return f"{value:,g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -22,7 +22,7 @@ def sides(make_run):
 
 def test_the_only_input_that_differs_is_named(sides):
     comparison = compare([sides[0][0], sides[1][0]])
-    assert [one.field.rsplit(".", 2)[-1] for one in comparison.inputs] == ["limit"]
+    assert [one.field for one in comparison.inputs] == ["accounts.alpha.limits.0.limit"]
     assert comparison.inputs[0].values == (60.0, 90.0)
     assert comparison.same_draws
 
@@ -111,6 +111,17 @@ def test_figures_of_a_comparison_say_what_they_show(sides):
     assert "clearly better: served, " in sentence
     better = next(trace for trace in made.data if trace.name == "better")
     assert "served" in better.y
+
+
+def test_demand_is_named_by_its_tenants_as_in_the_file(sides, make_run):
+    other = make_run(alpha_limits=TIGHT % 60, requests_per_s=0.7, seed=11)
+    fields = {one.field: one.values for one in compare([sides[0][0], other]).inputs}
+    assert fields["tenants.gold.demand.requests_per_s"] == (0.6, 0.7)
+    assert all("demand.0" not in field and not field.startswith("platform") for field in fields)
+
+
+def test_nothing_is_like_absence():
+    assert differing([{"a": None, "b": 1}, {"b": 1}]) == []
 
 
 def test_leaves_go_by_name_and_absent_fields_are_told():
