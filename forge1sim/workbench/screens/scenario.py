@@ -29,20 +29,21 @@ _CELLS = {"number": "Float64", "whole": "Int64", "flag": "boolean"}
 _TEXTS = (("name", "Name", ""), ("start", "Start (with zone)", ""), ("horizon_s", "Horizon (s, or 1d)", "1d"), ("seed", "Seed", "1"))
 
 
-def open_another(draft: Draft) -> None:
-    """Choose another scenario, or upload one."""
+def open_another(draft: Draft) -> bool:
+    """Choose another scenario, or upload one. Whether the draft is, unchanged, one of the list."""
 
     def open_picked() -> None:
-        ref = st.session_state[f"open-{draft.turn}"]
+        ref = st.session_state[key]
         drafts.open_draft(ref, draft.turn + 1)
         st.query_params["scenario"] = ref
 
     shelf = session.shelf()
     titles = {one.ref: one.title for one in shelf.shipped()} | {one.ref: f"{one.title} (saved)" for one in shelf.saved(session.owner())}
-    refs = list(titles)
+    refs, listed = list(titles), draft.ref in titles
+    key = f"open-{draft.turn}-{listed}"
     left, right = st.columns(2)
     left.selectbox(
-        "Open a scenario", refs, index=refs.index(draft.ref) if draft.ref in titles else None, key=f"open-{draft.turn}",
+        "Open a scenario", refs, index=refs.index(draft.ref) if listed else None, key=key,
         format_func=lambda ref: titles[ref], on_change=open_picked, placeholder="Changed: choose one to start over",
     )  # fmt: skip
     uploaded = right.file_uploader(
@@ -51,6 +52,7 @@ def open_another(draft: Draft) -> None:
     )  # fmt: skip
     if uploaded:
         take_in(draft, {Path(file.name).name: file.getvalue() for file in uploaded})
+    return listed
 
 
 def take_in(draft: Draft, uploads: dict[str, bytes]) -> None:
@@ -114,7 +116,8 @@ def table_editor(draft: Draft, document: forms.Document, table: forms.FormTable)
     before = pd.DataFrame({name: pd.Series(values, dtype=kind) for name, (values, kind) in columns.items()})
     st.subheader(table.title, anchor=False)
     after = st.data_editor(
-        before, key=f"{table.title}-{draft.turn}", num_rows="dynamic", hide_index=True, alt=f"{table.title} of the scenario",
+        before, key=f"{table.title}-{draft.turn}", num_rows="dynamic", hide_index=True, placeholder="",
+        alt=f"{table.title} of the scenario",
         column_config={field.path: column_of(field) for field in table.fields},
     )  # fmt: skip
     rows: list[tuple[int, dict[str, Any]]] = []
@@ -207,8 +210,9 @@ def page() -> None:
     draft = drafts.current()
     if f"name-{draft.turn}" not in st.session_state:     # back from another page: the forms begin with what was changed before
         draft.base = draft.text
+    ref, listed = draft.ref, False
     try:
-        open_another(draft)
+        listed = open_another(draft)
     except Forge1Error as error:
         trouble(error)
     verdict = st.container()
@@ -226,6 +230,8 @@ def page() -> None:
             trouble(loaded)
         else:
             act(draft, loaded)
+    if listed and draft.ref != ref:
+        st.rerun()      # it is no longer the one that the list still shows
 
 
 page()
