@@ -88,6 +88,16 @@ def test_one_tenant_opens_by_link(open_page, finished):
     assert facts["requests"] == f"{table['arrived'][table['tenant'] == 'gold-2'][0]:,}"
 
 
+def test_a_link_to_no_tenant_is_answered_in_words(open_page, finished):
+    app = open_page("tenant", run=finished.base, tenant="nobody")
+    assert not app.exception
+    assert "This run has no tenant 'nobody'; pick another." in texts(app).replace("\\", "")
+
+
+def test_the_same_run_twice_is_no_comparison(open_page, finished):
+    assert "Pick 2 to 6 runs" in texts(open_page("compare", runs=f"{finished.base},{finished.base}"))
+
+
 def test_without_runs_the_page_says_what_to_do(open_page):
     app = open_page("results", owner="b" * 32)
     assert not app.exception

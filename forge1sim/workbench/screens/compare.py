@@ -21,7 +21,7 @@ MOST_INPUTS = 200
 def picked_runs() -> list[Run]:
     """The runs that the link names, or that are picked here; the page ends here with fewer than two."""
     own = {run.id: run for run in finished_runs()}
-    named = [run_id for run_id in st.query_params.get(RUNS, "").split(",") if run_id][:MOST]
+    named = list(dict.fromkeys(run_id for run_id in st.query_params.get(RUNS, "").split(",") if run_id))[:MOST]
     for run_id in named:
         try:
             run = session.pool().get(run_id)

@@ -68,6 +68,7 @@ def tenants(run: RunFolder, run_id: str) -> None:
     picked = show.table(shown, alt=alt, key="tenant_table", on_select="rerun", selection_mode="single-row")
     if picked.selection.rows:
         session.go_to("tenant", run=run_id, tenant=str(shown["tenant"][picked.selection.rows[0]]))
+    show.link("Open a tenant by name", "tenant", icon=":material/person_search:", run=run_id)
     show.download("These tenants as CSV", lambda: csv_bytes(shown), f"{file_name(run, 'tenants')}.csv", "text/csv", key="tenants-csv")
 
 

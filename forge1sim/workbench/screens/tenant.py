@@ -10,9 +10,11 @@ from forge1sim.workbench.chosen import chosen_run
 
 st.title("Tenant")
 opened, results = chosen_run("pick a tenant from its results")
-name = st.selectbox(
-    "Tenant", results.table("tenants")["tenant"].tolist(), key="tenant", bind="query-params", help="Type to search."
-)
+names = results.table("tenants")["tenant"].tolist()
+asked = st.query_params.get("tenant")
+if asked and asked not in names:
+    st.warning(f"This run has no tenant {show.words(repr(asked[:120]))}; pick another.", icon=":material/person_off:")
+name = st.selectbox("Tenant", names, key="tenant", bind="query-params", help="Type to search.")
 show.link("All tenants", "results", icon=":material/arrow_back:", run=opened.id, view="Tenants")
 try:
     tenant = one_tenant(results, str(name))

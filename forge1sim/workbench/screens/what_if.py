@@ -11,7 +11,8 @@ from forge1sim.errors import Forge1Error
 from forge1sim.results.compare import ALL_TIERS, Comparison, Line, compare, tiers_of
 from forge1sim.results.theme import seconds
 from forge1sim.runs import Ask, Run, Status
-from forge1sim.runs.what_if import HOUR_S, WhatIf, overrides_of
+from forge1sim.runs.store import MOST_NAME_LETTERS
+from forge1sim.runs.what_if import HOUR_S, WhatIf, in_words, overrides_of
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.workbench import draft as drafts
 from forge1sim.workbench import session
@@ -23,7 +24,6 @@ REFRESH_S = 0.5
 AT_A_GLANCE = ("served_ratio", "wait_p95_s")
 _DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 _FACTOR_STEPS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
-_LONGEST_CHANGE, _MOST_CHANGES = 80, 6
 _TENANTS_MOST = 10      # times as many may join as are there
 _COLOURS = {"better": "green", "worse": "red", "same": "gray"}
 _DELTAS: dict[str, Literal["green", "red", "gray"]] = {"better": "green", "worse": "red", "same": "gray"}
@@ -160,13 +160,7 @@ def side_by_side(lines: tuple[Line, ...]) -> None:
     st.table(rows, hide_index=True, border="horizontal")
 
 
-def _in_short(changes: tuple[str, ...]) -> str:
-    """Overrides for people: the first few, and long values cut."""
-    shown = [change if len(change) <= _LONGEST_CHANGE else f"{change[:_LONGEST_CHANGE]}\u2026" for change in changes[:_MOST_CHANGES]]
-    return ", ".join(shown) + (f" and {len(changes) - _MOST_CHANGES} more" if len(changes) > _MOST_CHANGES else "")
-
-
-def outcome(before: Run, after: Run, changes: tuple[str, ...]) -> None:
+def outcome(before: Run, after: Run, changed: str) -> None:
     """Before beside after."""
     for run in (before, after):
         if run.status is not Status.DONE:
@@ -174,16 +168,16 @@ def outcome(before: Run, after: Run, changes: tuple[str, ...]) -> None:
             return
     comparison = compare([results_in(str(before.folder)), results_in(str(after.folder))])
     tiers = tiers_of(comparison.runs)
-    if changes:
+    if changed:
         took = f" in {seconds(after.seconds)}" if after.seconds else ""
-        st.caption(words(f"Changed: {_in_short(changes)}. Simulated{took}, on the same random draws."))
+        st.caption(words(f"Changed: {changed}. Simulated{took}, on the same random draws."))
     else:
         st.info("Nothing is changed yet: this is the run as it was. Move a slider.", icon=":material/tune:")
-    at_a_glance(comparison, [tier for tier in tiers if tier != ALL_TIERS], changed=bool(changes))
+    at_a_glance(comparison, [tier for tier in tiers if tier != ALL_TIERS], changed=bool(changed))
     side_by_side(comparison.of(st.segmented_control("Tier", tiers, default=ALL_TIERS, required=True)))
     with st.container(horizontal=True):
-        if changes and st.button("Keep this what-if", icon=":material/bookmark_add:", help="The library lists it then."):
-            session.store().keep(after.id, f"{before.name}: what if"[:120])
+        if changed and st.button("Keep this what-if", icon=":material/bookmark_add:", help="The library lists it then."):
+            session.store().keep(after.id, f"{before.name}: {changed}"[:MOST_NAME_LETTERS])
             st.toast("Kept in the library.")
         link("All results after the change", "results", ":material/insights:", run=after.id)
     command(after.command)
@@ -206,7 +200,7 @@ def page() -> None:
             trouble(error)
             return
         if wait_a_little(before, after):
-            outcome(session.pool().get(before), session.pool().get(after), changes)
+            outcome(session.pool().get(before), session.pool().get(after), in_words(what_if, loaded))
         else:
             wait(before, after)
 
