@@ -44,6 +44,20 @@ def overrides_of(what_if: WhatIf, loaded: LoadedScenario) -> tuple[str, ...]:
     )
 
 
+def in_words(what_if: WhatIf, loaded: LoadedScenario) -> str:
+    """What differs, for people: `demand 1.25x, 6 accounts of openai`; empty where nothing does."""
+    told = [f"demand {what_if.demand_factor:g}x"] if what_if.demand_factor != 1 else []
+    now = {account.name: account.count for account in loaded.scenario.accounts}
+    told += [f"{count} accounts of {name}" for name, count in what_if.accounts.items() if count != now.get(name)]
+    told += [f"limits {what_if.limits_factor:g}x"] if what_if.limits_factor != 1 else []
+    told += [f"{more:,} more {name} tenants" for name, more in what_if.more_tenants.items() if more]
+    told += [f"{name} prices {factor:g}x" for name, factor in what_if.price_factors.items() if factor != 1]
+    begin_h, end_h = what_if.outage_hours
+    told += [f"{what_if.outage_provider} out from {begin_h:g} h to {end_h:g} h"] if what_if.outage_provider and end_h > begin_h else []
+    told += [f"routing {path.rpartition('.')[2].replace('_', ' ')} {value}" for path, value in _policies(what_if, loaded)]
+    return ", ".join(told)
+
+
 def _demand(what_if: WhatIf, loaded: LoadedScenario) -> Iterator[tuple[str, Any]]:
     factor = what_if.demand_factor
     for group in loaded.groups:

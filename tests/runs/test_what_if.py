@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from forge1sim.errors import ScenarioError
-from forge1sim.runs.what_if import WhatIf, overrides_of
+from forge1sim.runs.what_if import WhatIf, in_words, overrides_of
 from forge1sim.scenario.load import load_scenario
 from forge1sim.workload.spec import WorkloadSpec
 
@@ -32,6 +32,18 @@ def test_no_question_changes_nothing(quick_start):
         routing_policy="cost_efficiency", model_choice="cost_efficiency",
     )  # fmt: skip
     assert overrides_of(same, quick_start) == ()
+    assert in_words(same, quick_start) == ""
+
+
+def test_a_question_in_words(quick_start):
+    asked = WhatIf(
+        demand_factor=1.25, accounts={"openai": 6, "google": 3}, limits_factor=0.5, more_tenants={"standard": 1500},
+        price_factors={"google": 2.0}, outage_provider="openai", outage_hours=(12.0, 13.5), model_choice="any",
+    )  # fmt: skip
+    assert in_words(asked, quick_start) == (
+        "demand 1.25x, 6 accounts of openai, limits 0.5x, 1,500 more standard tenants, google prices 2x, "
+        "openai out from 12 h to 13.5 h, routing model choice any"
+    )
 
 
 def test_demand_grows_by_its_factor(quick_start, changed):
