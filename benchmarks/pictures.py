@@ -76,6 +76,7 @@ def take(folder: Path, *, dark: bool) -> None:
             page.goto(f"{address}/{path}")
             page.get_by_text(whole).first.wait_for()
             page.wait_for_timeout(SETTLED_MS)
+            page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
             page.screenshot(path=folder / f"{name}-{theme}.png")
         _running(page, address)
         page.screenshot(path=folder / f"running-{theme}.png")
