@@ -83,4 +83,5 @@ def verdict(run: RunFolder) -> str:
     missed = [promise.name for promise in told if not promise.met]
     if not missed:
         return f"All {len(told)} promises were kept." if len(told) > 1 else "The one promise was kept."
-    return f"{len(missed)} of {len(told)} promises were missed: {', '.join(missed)}."
+    many = f"{len(missed)} of {len(told)} promises were" if len(told) > 1 else "The one promise was"
+    return f"{many} missed: {', '.join(missed)}."

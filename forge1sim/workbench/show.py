@@ -23,12 +23,13 @@ VERDICTS = {"better": "\u25b2 better", "worse": "\u25bc worse", "same": "= same"
 _VERDICT_STYLES = {"better": "color: #2b7fd4; font-weight: 600", "worse": "color: #dd6b20; font-weight: 600"}
 _SCREENS = Path(__file__).parent / "screens"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>$~:&])")
+_ADDRESS = re.compile(r"https?(?=:)|ftp(?=:)|www(?=\.)|.(?=@)", re.IGNORECASE)     # an unseen mark after it keeps it from being a link
 _FEW_DIGITS = "%.4g"
 
 
 def words(text: object) -> str:
     """Text from outside for a place that takes Markdown: nothing in it is a link, a formula or a picture."""
-    return _MARKDOWN.sub(r"\\\1", str(text))
+    return _MARKDOWN.sub(r"\\\1", _ADDRESS.sub("\\g<0>\u2060", str(text)))
 
 
 def trouble(error: Exception) -> None:

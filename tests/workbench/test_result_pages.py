@@ -154,4 +154,11 @@ def test_after_a_long_run_nothing_is_simulated_unasked(open_page, finished):
 
 
 def test_names_from_scenarios_are_no_markdown():
-    assert words("[x](http://y) $5 **b** <b>") == r"\[x\]\(http\://y\) \$5 \*\*b\*\* \<b\>"
+    assert words("[x](y) $5 **b** <b>") == r"\[x\]\(y\) \$5 \*\*b\*\* \<b\>"
+
+
+@pytest.mark.parametrize("name", ["http://evil.example", "HTTPS://evil.example", "www.evil.example", "a@evil.example"])
+def test_names_from_scenarios_are_no_links(name):
+    shown = words(name).replace("\\", "")
+    assert name not in shown
+    assert shown.replace("\u2060", "") == name
