@@ -44,7 +44,7 @@ def slider_to_result_s(browser: Browser, address: str) -> float:
     for accounts in range(before + 1, before + 1 + MOVES):
         began_s = time.perf_counter()
         slider.press("ArrowRight")
-        page.get_by_text(re.compile(rf"Changed: accounts\.google\.count={accounts}\. Simulated")).wait_for()
+        page.get_by_text(re.compile(rf"Changed: {accounts} accounts of google\. Simulated")).wait_for()
         taken_s.append(time.perf_counter() - began_s)
     return median(taken_s)
 
