@@ -18,7 +18,8 @@ from forge1sim.results.theme import clock, seconds
 _MOST_GROUPS = 4
 _JOIN_GAP_US = 30 * 60_000_000          # shorter breaks are not worth a word
 _MOST_SPANS = 3
-_LITTLE = 0.001                         # of all requests: below this nobody needs an explanation
+_LITTLE = 0.001                         # seconds waited, or requests lost, per request: below this nobody needs an explanation
+_SLIGHT_WAIT_S = 0.02                   # on average: below this, and with next to nothing lost, it is told as little
 # Ends that no provider limit explains, in the words of a sentence that begins with a number of requests.
 _OTHER_REASONS = {
     "tenant_limit": "met their tenant's own limit",
@@ -66,7 +67,8 @@ def explain_bottleneck(run: RunFolder) -> Explanation:
     harmless = total_s < _LITTLE * max(1, arrived) and lost < _LITTLE * max(1, arrived)
     if harmless and not any(limit.named for limit in short):
         return Explanation(headline=_nothing_short(limits), sentences=other, short=())
-    headline = _headline(short, limits, spans)
+    slight = total_s < _SLIGHT_WAIT_S * arrived and lost < _LITTLE * arrived
+    headline = _slight_headline(short, total_s / arrived) if slight else _headline(short, limits, spans)
     evidence = (limit.sentence for limit in short[:_MOST_GROUPS])
     causes = (*_cooling(run, limits, total_s), *other)
     return Explanation(headline=headline, sentences=(*evidence, *_hit(run), *causes), short=short)
@@ -128,6 +130,11 @@ def _shares(by_tier: Table, names: tuple[str, ...], tiers: tuple[str, ...]) -> s
     total = sum(waited.values())
     shares = [(tier, waited[tier] / total) for tier in tiers if total and waited[tier] / total >= 0.005]
     return ", ".join(f"{share:.0%} {'of it ' if not place else ''}of {tier}" for place, (tier, share) in enumerate(shares))
+
+
+def _slight_headline(short: tuple[ShortLimit, ...], mean_s: float) -> str:
+    at = f", mostly at {short[0].what}" if short and short[0].waited_s else ""
+    return f"Little was short: requests waited {seconds(mean_s)} on average{at}."
 
 
 def _headline(short: tuple[ShortLimit, ...], limits: Table, spans: Table) -> str:
@@ -226,7 +233,7 @@ def _cooling(run: RunFolder, limits: Table, total_s: float) -> list[str]:
     rest_s = total_s - float(limits["waited_s"].sum())
     if total_s <= 0 or rest_s < 0.05 * total_s:
         return []
-    return [f"{rest_s / total_s:.0%} of all waiting time ended where no limit was full: accounts rested or were out."]
+    return [f"{rest_s / total_s:.0%} of all waiting time ended where no limit was full: after failed attempts, or where accounts rested."]
 
 
 def _faults(run: RunFolder) -> list[str]:

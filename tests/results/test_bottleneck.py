@@ -60,6 +60,13 @@ def test_a_tenants_own_limit_is_no_shortage_of_the_platform(make_run):
     assert any("met their tenant's own limit" in sentence for sentence in told.sentences)
 
 
+def test_a_shortage_that_hardly_matters_is_told_as_little(make_run):
+    limit = "{dimension: rpm, model_class: gpt-5.4-mini, limit: 230, burst_s: 1}"
+    told = explain_bottleneck(make_run(alpha_limits=f"{limit}, {ABUNDANT_TOKENS}"))
+    assert told.headline.startswith("Little was short: requests waited ")
+    assert "230 requests per minute for gpt-5.4-mini at alpha" in told.headline
+
+
 def test_an_outage_is_told_with_its_time(make_run):
     fault = "faults=[{kind: outage, provider: openai, start_s: 30min, duration_s: 10min}]"
     told = explain_bottleneck(make_run(overrides=(fault,)))
