@@ -22,6 +22,7 @@ GOOD_COLOUR = "#0072B2"
 OTHER_COLOUR = "#999999"
 MUTED = "#7a828e"
 INKS = {"light": "#3b434f", "dark": "#c4cbd6"}
+PAPERS = {"light": "#ffffff", "dark": "#171614"}      # as Streamlit has them; a figure saved as PNG takes its paper along
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MOST_POINTS = 240
@@ -67,7 +68,7 @@ def inked(made: "go.Figure", background: str | None) -> "go.Figure":
     if background not in INKS:
         return made
     copy = go.Figure(made)
-    copy.update_layout(font_color=INKS[background])
+    copy.update_layout(font_color=INKS[background], paper_bgcolor=PAPERS[background])
     copy.update_traces(textfont={"color": INKS[background], "shadow": "none"}, selector={"type": "sankey"})
     return copy
 

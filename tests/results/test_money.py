@@ -5,6 +5,7 @@ import pytest
 from forge1sim.results.cards import promises, tier_cards, verdict
 from forge1sim.results.figures import FIGURES
 from forge1sim.results.money import cost_steps
+from forge1sim.results.theme import inked
 
 
 def steps_of(run):
@@ -80,3 +81,19 @@ def test_every_figure_of_a_real_run_has_a_sentence_and_is_small(scarce, easy):
             assert sentence.endswith("."), one.name
             assert len(made.to_json()) < 200_000, one.name
             assert len(one.twin(run)) > 0
+
+
+@pytest.mark.parametrize("background", ["light", "dark"])
+def test_figures_are_readable_on_the_page_and_saved(scarce, background):
+    """Text and paper differ in lightness by the 4.5 to 1 of WCAG 2.2, 1.4.3."""
+    made, _ = FIGURES[0].draw(scarce)
+    shown = inked(made, background)
+    light, dark = sorted((luminance(shown.layout.font.color), luminance(shown.layout.paper_bgcolor)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+    assert made.layout.font.color is None
+
+
+def luminance(hex_colour: str) -> float:
+    parts = [int(hex_colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
