@@ -18,7 +18,8 @@ from benchmarks.common import load, warm_up
 
 RESULTS = ("app_first_result_s", "app_slider_to_result_s", "app_cancel_s")
 QUICK_START, WEEK = "quickstart", "ten_thousand_tenants_week"
-MOVES = 5
+MOVES, CANCELS = 5, 3
+UNDER_WAY_MS = 3_000
 
 
 def first_result_s(browser: Browser, runs: Path) -> float:
@@ -50,17 +51,20 @@ def slider_to_result_s(browser: Browser, address: str) -> float:
 
 
 def cancel_s(browser: Browser, address: str) -> float:
-    """From Cancel, in the middle of a week of 60 million requests, until nothing of it is left to run."""
+    """From Cancel, under way in a week of 60 million requests, until the page says so and nothing computes: the median of some."""
     page = visitor(browser)
-    page.goto(f"{address}/scenario?scenario={WEEK}")
-    page.get_by_role("button", name="Simulate", exact=True).click()
-    page.get_by_text(re.compile("simulated up to")).wait_for()
-    began_s = time.perf_counter()
-    page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("It was cancelled.").wait_for()
-    taken_s = time.perf_counter() - began_s
-    _expect_rest(page)
-    return taken_s
+    taken_s = []
+    for _ in range(CANCELS):
+        page.goto(f"{address}/scenario?scenario={WEEK}")
+        page.get_by_role("button", name="Simulate", exact=True).click()
+        page.get_by_text(re.compile("simulated up to")).wait_for()
+        page.wait_for_timeout(UNDER_WAY_MS)
+        began_s = time.perf_counter()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_text("It was cancelled.").wait_for()
+        taken_s.append(time.perf_counter() - began_s)
+        _expect_rest(page)
+    return median(taken_s)
 
 
 def _expect_rest(page: Page) -> None:

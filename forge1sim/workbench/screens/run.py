@@ -13,6 +13,7 @@ from forge1sim.workbench import session
 from forge1sim.workbench.show import command, figure, link, mark, results_in, words
 
 REFRESH_S = 0.7
+CURVES_S = 2.0              # a browser is busy with drawing them, and a click has to wait for that
 CANCEL_S = 2.0
 _WORDS = {
     Status.QUEUED: ("waits", ":material/hourglass:", "gray"),
@@ -42,7 +43,7 @@ def heading(run: Run) -> None:
 
 
 def progress_so_far(progress: Progress) -> None:
-    """The bar, the tiers and the curves up to now."""
+    """The bar and the tiers up to now."""
     left = "" if progress.left_s is None else f", about {seconds(progress.left_s)} left"
     st.progress(
         progress.share,
@@ -55,7 +56,14 @@ def progress_so_far(progress: Progress) -> None:
             f"{words(tier)}: served so far", "\u2013" if served is None else f"{served:.2%}",
             "no answers yet" if wait_s is None else f"wait p95 {seconds(wait_s)}", delta_color="off", delta_arrow="off", border=True,
         )  # fmt: skip
-    figure(*live_figure(progress.series), key="live")
+
+
+@st.fragment(run_every=CURVES_S)
+def curves_so_far(run_id: str) -> None:
+    """The curves up to now."""
+    progress = session.store().progress(run_id)
+    if progress is not None:
+        figure(*live_figure(progress.series), key="live")
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -122,6 +130,7 @@ else:
     heading(chosen)
     if not chosen.is_over:
         watch(chosen.id, chosen.status)
+        curves_so_far(chosen.id)
     elif chosen.status is Status.DONE:
         try:
             outcome(chosen)
