@@ -6,7 +6,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from forge1sim.beside import Behind, ahead
 from forge1sim.compile_ahead import compile_ahead
 from forge1sim.drivers.stage import Stage
 from forge1sim.errors import RunError
@@ -82,14 +83,17 @@ def simulate(
     most_requests: int | None = None,
     sinks: tuple[Sink, ...] = (),
     processes: "tuple[Process, ...]" = (),
+    second_core: bool = False,
 ) -> RunResult:
     """Run a scenario to its end.
 
     `on_progress` gets the share done (0 to 1), simulated microseconds since the epoch, requests
-    so far; `on_metrics` the metrics so far, at the same moments, which it may close and read. What
+    so far; `on_metrics` the metrics so far, whenever rows were folded, which it may close and read. What
     they raise ends the run. `out` is a folder to write tables, manifest and report into, with the log if
     `keep_log`. `sinks` see every chunk of log rows. `processes` are a user's own SimPy processes
-    (driver `simpy` only). Raises RunError, ScenarioError or WorkloadError.
+    (driver `simpy` only). With `second_core` requests are made and rows are read on a thread of
+    their own, which `sinks` and `on_metrics` are then called on: the same results sooner.
+    Raises RunError, ScenarioError or WorkloadError.
     """
     if driver not in DRIVERS:
         raise RunError(f"driver {driver!r} is none of {', '.join(DRIVERS)}")
@@ -110,8 +114,10 @@ def simulate(
             from forge1sim.metrics.store import LogWriter
 
             take.append(stack.enter_context(LogWriter(out)).write)
-        report = _report_to(loaded, metrics, on_progress, on_metrics)
-        stage = _stage(loaded, layout, seed, _at_most(workload.chunks(), most_requests), take, report)
+        sink, requests = _in_turn([*take, lambda _rows: on_metrics(metrics)]), _at_most(workload.chunks(), most_requests)
+        if second_core:
+            sink, requests = stack.enter_context(Behind(sink)), stack.enter_context(closing(ahead(requests)))
+        stage = _stage(loaded, layout, seed, requests, sink, _report_to(loaded, on_progress))
         _drive(stage, driver, processes)
     metrics.close(max(stage.finished_us, metrics.now_us, loaded.start_us + loaded.horizon_us))
     summary = summarise(metrics)
@@ -160,26 +166,27 @@ def _at_most(chunks: Iterator[NDArray[np.void]], most: int | None) -> Iterator[N
             return
 
 
-def _report_to(
-    loaded: "LoadedScenario", metrics: Metrics, on_progress: OnProgress, on_metrics: OnMetrics
-) -> Callable[[int, int], None]:
+def _in_turn(sinks: list[Sink]) -> Sink:
+    def sink(rows: NDArray[np.void]) -> None:
+        for take in sinks:
+            take(rows)
+
+    return sink
+
+
+def _report_to(loaded: "LoadedScenario", on_progress: OnProgress) -> Callable[[int, int], None]:
     start_us, horizon_us = loaded.start_us, max(1, loaded.horizon_us)
 
     def report(now_us: int, requests: int) -> None:
         on_progress(min(1.0, max(0.0, (now_us - start_us) / horizon_us)), max(now_us, start_us), requests)
-        on_metrics(metrics)
 
     return report
 
 
 def _stage(
-    loaded: "LoadedScenario", layout: Layout, seed: int, requests: Iterator[NDArray[np.void]], sinks: list[Sink],
+    loaded: "LoadedScenario", layout: Layout, seed: int, requests: Iterator[NDArray[np.void]], sink: Sink,
     report: Callable[[int, int], None],
 ) -> Stage:  # fmt: skip
-    def sink(rows: NDArray[np.void]) -> None:
-        for take in sinks:
-            take(rows)
-
     return Stage(
         layout, loaded.bundle, loaded.faults, requests, start_us=loaded.start_us, horizon_us=loaded.horizon_us,
         drain_us=loaded.drain_us, seed=seed, sink=sink, own_policies=_own_policies(loaded),

@@ -98,9 +98,18 @@ def compiled(function: Function) -> Function:
 
     Compiled code that calls it takes it in as a helper.
     """
+    return _entry(function)
+
+
+def unlocked(function: Function) -> Function:
+    """Like `compiled`, for calls that take long: other threads of Python run meanwhile."""
+    return _entry(function, nogil=True)
+
+
+def _entry(function: Function, **options: bool) -> Function:
     if JIT_DISABLED:
         return function
-    entry: Any = numba.njit(pipeline_class=EntryCompiler, **_OPTIONS)(function)
+    entry: Any = numba.njit(pipeline_class=EntryCompiler, **options, **_OPTIONS)(function)
     entry._cache = cache_in(FOLDER, function)
     helper = _helper(function)
     entry.get_call_template, entry.get_overload = helper.get_call_template, helper.get_overload

@@ -19,7 +19,7 @@ from forge1sim.drivers.agenda import (
 from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, take_arrival
 from forge1sim.workload.table import NEVER_US
 from policies.arena import handle
-from policies.compile import JIT_DISABLED, compiled, inlined
+from policies.compile import JIT_DISABLED, inlined, unlocked
 from policies.order import ARRIVED, event_kind, event_request, tie_key
 from policies.rows import Handle, Ints, Plugged
 from policies.state import open_state
@@ -44,7 +44,7 @@ def _take_over(world: World, agenda: Agenda) -> None:
     desk["out_count"] = 0
 
 
-@compiled
+@unlocked
 def run_slice(
     gateway_at: Handle, providers_at: Handle, world_at: Handle, agenda_at: Handle, run: Ints, most_events: int, user_policy: Plugged
 ) -> int:

@@ -15,12 +15,13 @@ from policies.linking import EntryCompiler, HelperCompiler
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
+_ENTRY = {"cache": not JIT_DISABLED, "nogil": True, "pipeline_class": EntryCompiler}
 _INSIDE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": HelperCompiler}
 
 
 def entry(function: Function) -> Function:
-    """Compile on first call and keep the result on disk, in the folder that `policies.compile` chose."""
-    return cast(Function, numba.njit(cache=not JIT_DISABLED, pipeline_class=EntryCompiler, **_OPTIONS)(function))
+    """Compile on first call and keep the result on disk, in the folder that `policies.compile` chose. Other threads run meanwhile."""
+    return cast(Function, numba.njit(**_ENTRY, **_OPTIONS)(function))
 
 
 def helper(function: Function) -> Function:

@@ -126,7 +126,7 @@ def _simulate(run: Run, store: RunStore, inbox: _Inbox) -> None:
     watcher = _Watcher(store, run.id, inbox)
     result = simulate(
         loaded, driver=ask.driver, seed=ask.seed, on_progress=watcher.on_progress, on_metrics=watcher.on_metrics,
-        hash_log=run.kind == "run",
+        hash_log=run.kind == "run", second_core=True,
     )  # fmt: skip
     inbox.stop_if_asked()
     write_run(run.folder, loaded, result, driver=ask.driver, seed=ask.seed, command=loaded.command(ask.driver, ask.seed))

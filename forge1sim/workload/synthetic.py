@@ -24,7 +24,7 @@ from forge1sim.workload.sessions import SESSION, SessionTable, begin_sessions, s
 from forge1sim.workload.spec import Demand
 from forge1sim.workload.table import REQUESTS
 from forge1sim.workload.traits import TraitTable, describe
-from policies.compile import compiled
+from policies.compile import unlocked
 
 _INPUT, _OUTPUT, _JOINS = purpose("input"), purpose("output"), purpose("joins")
 _MEAN_DRAWS = 65_536
@@ -241,7 +241,7 @@ def zipf_shares(count: int, exponent: float) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum(), np.float64)
 
 
-@compiled
+@unlocked
 def _arrivals(
     streams: NDArray[np.void], next_us: NDArray[np.int64], counts: NDArray[np.int64], first: int, until_us: int,
     times_us: NDArray[np.int64], count: int, cells: NDArray[np.void],
@@ -267,7 +267,7 @@ def _arrivals(
     return count, streams.size
 
 
-@compiled
+@unlocked
 def _describe(
     streams: NDArray[np.void], counts: NDArray[np.int64], times_us: NDArray[np.int64], places: NDArray[np.int64],
     start_us: int, rows: NDArray[np.void],
