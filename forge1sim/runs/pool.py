@@ -73,6 +73,11 @@ class RunPool:
         """A worker has everything imported and compiled: runs start at once."""
         return self._warm.is_set()
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes that work for this pool."""
+        return [worker.pid for worker in self._workers.values() if worker.is_alive]
+
     def start(self, ask: Ask, *, owner: str, name: str = "", kind: Kind = "run") -> str:
         """Start a run and return its id; the same run again is the earlier one, which costs nothing.
 

@@ -34,6 +34,11 @@ class WorkerProcess:
         """The process has not ended."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The number that the system knows it by."""
+        return self._process.pid
+
     def wait_until_warm(self) -> None:
         """Return when everything is imported and compiled. Raises WorkerDiedError."""
         self._read()

@@ -116,6 +116,7 @@ def test_a_request_worth_a_look_shows_its_life(runs, visit):
     expect(page.get_by_text("tick one to see its life")).to_be_visible()
     tick_first_row(page)
     page.wait_for_url(re.compile("request="))
+    page = visit(address_of(page))
     expect(page.get_by_role("heading", name=re.compile("Request [0-9]+"))).to_be_visible()
     page = visit(f"explain?run={runs[0]}&request=100")
     expect(page.get_by_role("heading", name="Request 100")).to_be_visible()

@@ -16,11 +16,6 @@ from forge1sim.runs import Ask, RunPool, RunStore, Status
 RUNNING = Status.RUNNING
 
 
-def workers() -> list[psutil.Process]:
-    """The worker processes of this test."""
-    return [child for child in psutil.Process().children(recursive=True) if "forge1sim.runs.worker" in child.cmdline()]
-
-
 def is_running(run):
     return run.status is RUNNING
 
@@ -71,7 +66,7 @@ def test_cancel_takes_effect_within_a_second_and_leaves_no_process(pool, store, 
     assert time.monotonic() - began_s < 1.0
     assert run.status is Status.CANCELLED
     assert not list(run.folder.glob("*.parquet"))
-    assert len(workers()) <= 1
+    assert len(pool.worker_pids) <= 1
 
 
 def test_progress_tells_how_far_a_run_is(pool, store, endless, wait_for):
@@ -92,7 +87,7 @@ def test_a_killed_worker_fails_its_run_and_no_other(pool, store, small, endless,
     before = wait_for(pool.start(Ask(scenario=small, seed=31), owner="anna"))
     run_id = pool.start(Ask(scenario=endless, seed=32), owner="anna")
     wait_for(run_id, lambda run: store.progress(run.id) is not None)
-    os.kill(workers()[0].pid, signal.SIGKILL)
+    os.kill(pool.worker_pids[0], signal.SIGKILL)
     run = wait_for(run_id)
     assert run.status is Status.FAILED
     assert "killed from outside" in run.reason
@@ -175,15 +170,15 @@ def test_old_what_ifs_go_and_kept_ones_stay(store, pool, small, wait_for, monkey
 
 
 def test_a_closed_pool_leaves_no_process(tmp_path, small):
-    known = {process.pid for process in workers()}
     pool = RunPool(RunStore(tmp_path / "runs"), workers=1)
     until_s = time.monotonic() + 60
     while not pool.is_warm:
         assert time.monotonic() < until_s
         time.sleep(0.05)
-    assert len(workers()) > len(known)
+    pids = pool.worker_pids
+    assert pids
     pool.close()
-    while {process.pid for process in workers()} - known:
+    while any(psutil.pid_exists(pid) for pid in pids):
         assert time.monotonic() < until_s
         time.sleep(0.05)
 
