@@ -12,8 +12,8 @@ from forge1sim.workbench import draft as drafts
 from forge1sim.workbench import session
 from forge1sim.workbench.show import command, figure, link, mark, results_in, words
 
-REFRESH_S = 0.7
-CURVES_S = 2.0              # a browser is busy with drawing them, and a click has to wait for that
+REFRESH_S = 1.0
+CURVES_S = 3.0              # a browser is busy with drawing them, and a click has to wait for that
 CANCEL_S = 2.0
 _WORDS = {
     Status.QUEUED: ("waits", ":material/hourglass:", "gray"),
