@@ -15,11 +15,12 @@ expect.set_options(timeout=WAIT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a Chromium there is nothing to test here."""
+    """They take long, and without a Chromium there is nothing to test here."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.slow)       # together five minutes
             if chromium() is None:
                 item.add_marker(pytest.mark.skip(reason="needs Chromium (apt-get install chromium, or CHROME=path)"))
 

@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 
 import psutil
 from playwright.sync_api import expect
@@ -65,8 +66,9 @@ def test_a_killed_worker_is_told_and_no_earlier_run_is_lost(upload):
     simulate(page)
     page.get_by_text(re.compile("simulated up to")).wait_for()
     for process in psutil.Process().children(recursive=True):
-        if "forge1sim.runs.worker" in process.cmdline():
-            process.kill()
+        with suppress(psutil.Error):            # one may have ended meanwhile
+            if "forge1sim.runs.worker" in process.cmdline():
+                process.kill()
     expect(page.get_by_text("was killed from outside")).to_be_visible()
     page.get_by_role("link", name="Home").click()
     page.get_by_role("link", name="small").first.click()

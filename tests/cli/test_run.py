@@ -208,7 +208,7 @@ def test_an_interrupted_process_exits_with_130_and_leaves_nothing(tmp_path, sent
     for line in process.stderr:
         if "started" in line:
             break
-    time.sleep(0.1)
+    time.sleep(0.5)
     process.send_signal(sent)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
