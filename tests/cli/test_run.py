@@ -185,8 +185,10 @@ def test_two_runs_are_compared(simulation, tmp_path):
     assert {row["field"] for row in answer["results"]} == {"seed", "scenario_sha256"}
 
 
+# Whoever starts the tests in the background may have them ignore SIGINT.
 SLOW_RUN = """
-import sys, time, types
+import signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)
 module = types.ModuleType("forge1sim.run")
 def simulate(loaded, *, out, **options):
     (out / "half").write_text("x")
