@@ -17,7 +17,7 @@ import numpy as np
 from policies.compile import is_kept, is_warm
 
 _LARGEST_FUNCTION = {"compiled": "run_slice", "simpy": "let_happen"}
-_SMALLEST = Path(__file__).with_name("smallest.yaml")
+SMALLEST = Path(__file__).with_name("smallest.yaml")
 
 
 def is_compiled(driver: str) -> bool:
@@ -79,7 +79,7 @@ def _compile_workload_and_metrics() -> None:
     from policies.layout import lay_out
     from policies.log import ARRIVE, ROW
 
-    loaded = load_scenario(_SMALLEST)
+    loaded = load_scenario(SMALLEST)
     layout = lay_out(loaded.platform, loaded.start_us)
     metrics = Metrics(static_of(layout, loaded.bundle, loaded))
     row = np.zeros(1, ROW)

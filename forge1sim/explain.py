@@ -11,12 +11,21 @@ from policies.layout import Layout
 
 Teller = Callable[[np.void, Layout, PolicyBundle], str]
 _AUTO = "the best value among all models"
-_LOW = (1 << 32) - 1
 
 
 def describe(rows: NDArray[np.void], layout: Layout, bundle: PolicyBundle, start_us: int) -> list[str]:
-    """Sentences in order of time, each led by seconds since `start_us`."""
-    return [f"{(int(row['time_us']) - start_us) / 1e6:12.6f} s  {_TELLERS[int(row['kind'])](row, layout, bundle)}" for row in rows]
+    """The sentences of `tell`, each led by seconds since `start_us`."""
+    times_s = (rows["time_us"] - start_us) / 1e6
+    return [f"{at_s:12.6f} s  {text}" for at_s, text in zip(times_s, tell(rows, layout, bundle), strict=True)]
+
+
+def tell(rows: NDArray[np.void], layout: Layout, bundle: PolicyBundle) -> list[str]:
+    """A sentence for each row of one request, in order of time."""
+    return [_TELLERS[int(row["kind"])](row, layout, bundle) for row in rows]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _seconds(us: int) -> str:
@@ -49,7 +58,7 @@ def _arrive(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
     budget = f", budget {_usd(row['v3'])}" if row["v3"] > 0 else ""
     return (
         f"request {row['request']} of {layout.tenant_names[int(row['tenant'])]} arrives: wants {wanted}, "
-        f"{packed & _LOW} input tokens ({packed >> 32} cached), at most {int(row['v1']) or 'unstated'} output tokens, "
+        f"{packed & log.LOW_32} input tokens ({packed >> 32} cached), at most {int(row['v1']) or 'unstated'} output tokens, "
         f"complexity {int(row['v4']) / 1000:.3f}, {deadline}{budget}"
     )
 
@@ -74,13 +83,13 @@ def _complete(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
 def _refused(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
     del bundle
     after = f", asked to wait {_seconds(row['v0'])}" if row["v0"] > 0 else ""
-    refusal = log.REFUSAL_NAMES[int(row["code"])].replace("_", " ")
+    refusal = _words(log.REFUSAL_NAMES[int(row["code"])])
     return f"attempt {row['attempt']} is refused by {_where(row, layout)}: {refusal}{_limit(row, layout)}{after}"
 
 
 def _queue(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
     del bundle
-    reason = log.REASON_NAMES[int(row["code"])].replace("_", " ")
+    reason = _words(log.REASON_NAMES[int(row["code"])])
     return f"waits: {reason}{_limit(row, layout)}; {int(row['v1']):,} wait in all"
 
 
@@ -92,7 +101,7 @@ def _backoff(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
 def _ended(verb: str) -> Teller:
     def tell(row: np.void, layout: Layout, bundle: PolicyBundle) -> str:
         del bundle
-        reason = log.REASON_NAMES[int(row["code"])].replace("_", " ")
+        reason = _words(log.REASON_NAMES[int(row["code"])])
         clears = int(row["v0"]) if row["kind"] in (log.REJECT, log.EXPIRE) else -1
         when = f", which clears in {_seconds(clears - int(row['time_us']))}" if clears >= row["time_us"] else ""
         return f"{verb}: {reason}{_limit(row, layout)}{when}; {_seconds(row['v1'])} since arrival, billed {_usd(row['v2'])}"

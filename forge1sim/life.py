@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import RunError
-from forge1sim.explain import describe
+from forge1sim.explain import tell
 from forge1sim.run import simulate
 from policies import log
 from policies.build import build_state, tier_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MOST_MOMENTS = 12
 _MINUTE_US = 60_000_000
 _ENDS = (log.COMPLETE, log.REJECT, log.EXPIRE, log.CANCEL)
-_LOW_32 = 0xFFFFFFFF
 _COMPLEXITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 Rows = NDArray[np.void]
 
@@ -96,7 +95,7 @@ def life_of(loaded: "LoadedScenario", driver: str, seed: int, request: int) -> d
     layout = lay_out(loaded.platform, loaded.start_us)
     arrival = rows[mine[0]]
     scene = _Scene(layout, arrival, _candidates(loaded, layout, seed, arrival), keep.rests)
-    told = [line.split(" s  ", 1)[1] for line in describe(rows[mine], layout, loaded.bundle, loaded.start_us)]
+    told = tell(rows[mine], layout, loaded.bundle)
     group = layout.tenant_groups[layout.tenant_group[int(arrival["tenant"])]]
     return {
         "request": request,
@@ -150,7 +149,7 @@ def _candidate(scene: _Scene, deployment: int, before: Rows, now_us: int, chosen
     place = layout.deployments[deployment]
     model = layout.models[place.model]
     packed, most_output = int(scene.arrival["v0"]), int(scene.arrival["v1"]) or model.max_output_tokens
-    sent, cached = packed & _LOW_32, packed >> 32
+    sent, cached = packed & log.LOW_32, packed >> 32
     cached_usd = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
     most_usd = ((sent - cached) * model.input_usd_per_1m + cached * cached_usd + most_output * model.output_usd_per_1m) / 1e6
     uses = [use for limit in _limits_of(layout, deployment) if (use := _use(layout, limit, before, now_us)) is not None]
@@ -194,7 +193,7 @@ def _use(layout: Layout, limit: LimitRow, before: Rows, now_us: int) -> tuple[Li
 
 
 def _charged(rows: Rows, charge: str) -> int:
-    sent, cached = rows["v0"] & _LOW_32, rows["v0"] >> 32
+    sent, cached = rows["v0"] & log.LOW_32, rows["v0"] >> 32
     amounts = {
         "requests": np.ones(rows.size, np.int64), "max_tokens": rows["v1"], "input": sent, "uncached_input": sent - cached,
         "output": rows["v1"], "total": sent + rows["v1"],

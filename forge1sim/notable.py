@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from forge1sim.scenario.load import LoadedScenario
 
 MOST_EACH = 5
-_LOW_48 = (1 << 48) - 1
 _WORDS = {log.REJECT: "rejected", log.EXPIRE: "expired", log.CANCEL: "cancelled"}
 
 
@@ -26,7 +25,7 @@ class _Picker:
 
     def __call__(self, rows: NDArray[np.void]) -> None:
         answers = rows[rows["kind"] == log.COMPLETE]
-        self._keep_largest("waited longest", answers, (answers["v4"] & _LOW_48) / 1e6)
+        self._keep_largest("waited longest", answers, (answers["v4"] & log.LOW_48) / 1e6)
         retried = answers[answers["attempt"] > 1]
         self._keep_largest("most attempts", retried, retried["attempt"].astype(np.float64))
         for kind, word in _WORDS.items():
@@ -59,5 +58,5 @@ def _told(why: str, row: np.void, names: list[str]) -> dict[str, Any]:
         "why": why,
         "ended_us": int(row["time_us"]),
         "latency_s": int(row["v3"] if answered else row["v1"]) / 1e6,
-        "wait_s": int(row["v4"] & _LOW_48) / 1e6 if answered else None,
+        "wait_s": int(row["v4"] & log.LOW_48) / 1e6 if answered else None,
     }

@@ -42,6 +42,9 @@ ROW = np.dtype(
     ]
 )  # fmt: skip
 
+# the lower one of two numbers in a value
+LOW_32, LOW_48 = (1 << 32) - 1, (1 << 48) - 1
+
 # kinds
 ARRIVE, DISPATCH, COMPLETE, REFUSED, QUEUE, BACKOFF = 1, 2, 3, 4, 5, 6
 REJECT, EXPIRE, CANCEL = 7, 8, 9

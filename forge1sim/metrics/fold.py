@@ -42,14 +42,12 @@ from forge1sim.prefetch import prefetch
 
 # isort: off
 from policies.log import (
-    ACCELERATION, ACCOUNT, ARRIVE, BACKOFF, CANCEL, COMPLETE, CONTROL, DAILY_QUOTA, DISPATCH, QUEUE, REFUSED,
-    REJECT, THROTTLE,
+    ACCELERATION, ACCOUNT, ARRIVE, BACKOFF, CANCEL, COMPLETE, CONTROL, DAILY_QUOTA, DISPATCH, LOW_32, LOW_48, QUEUE,
+    REFUSED, REJECT, THROTTLE,
 )  # fmt: skip
 # isort: on
 
 _FORESIGHT = 8                  # rows
-_LOW_32 = 0xFFFFFFFF
-_LOW_48 = (1 << 48) - 1
 
 # why a row cannot be folded (b[FAULT])
 FINE, TIME_BACK, NO_ARRIVE, TWO_ARRIVES, OUT_OF_RANGE = range(5)
@@ -87,7 +85,7 @@ def _land(b: Ints, one: Any, since_us: int) -> None:
 @helper
 def _arrive(b: Ints, one: Any, row: Any, tenant: int, since_us: int) -> None:
     wanted, tier, now_us = row["limit"], b[tenant + TENANT_TIER], row["time_us"]
-    one["input_tokens"] = row["v0"] & _LOW_32
+    one["input_tokens"] = row["v0"] & LOW_32
     one["request"] = row["request"]
     one["first"] = -1
     one["flight"] = -1
@@ -193,7 +191,7 @@ def _end(b: Ints, one: Any, latency_us: int, now_us: int, since_us: int) -> None
 @helper
 def _complete(b: Ints, bins: Bins, one: Any, row: Any, tenant: int, since_us: int) -> None:
     tier, deployment = int(one["tier"]), int(row["deployment"])
-    latency_us, wait_us = row["v3"], row["v4"] & _LOW_48
+    latency_us, wait_us = row["v3"], row["v4"] & LOW_48
     target_us = b[place(b, AT_WAIT_TARGET_US, tier, 1)]
     on_time = 1 if wait_us <= target_us else 0
     model, wanted = b[place(b, AT_MODEL_OF_DEPLOYMENT, deployment, 1)], int(one["wanted"])
@@ -238,10 +236,10 @@ def _add_answer(b: Ints, one: int, other: int, row: Any, other_model: int, other
     _add(b, one, other, 1)
     _add(b, one + ANSWER_OTHER_MODEL, other + ANSWER_OTHER_MODEL, other_model)
     _add(b, one + ANSWER_OTHER_DEPLOYMENT, other + ANSWER_OTHER_DEPLOYMENT, other_deployment)
-    _add(b, one + ANSWER_INPUT, other + ANSWER_INPUT, v0 & _LOW_32)
+    _add(b, one + ANSWER_INPUT, other + ANSWER_INPUT, v0 & LOW_32)
     _add(b, one + ANSWER_CACHED, other + ANSWER_CACHED, v0 >> 32)
     _add(b, one + ANSWER_OUTPUT, other + ANSWER_OUTPUT, row["v1"])
-    _add(b, one + ANSWER_WAIT_US, other + ANSWER_WAIT_US, v4 & _LOW_48)
+    _add(b, one + ANSWER_WAIT_US, other + ANSWER_WAIT_US, v4 & LOW_48)
     _add(b, one + ANSWER_LATENCY_US, other + ANSWER_LATENCY_US, row["v3"])
     _add(b, one + ANSWER_QUALITY_PM, other + ANSWER_QUALITY_PM, v4 >> 48)
 

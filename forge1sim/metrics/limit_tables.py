@@ -32,7 +32,8 @@ def limit_use(metrics: Metrics) -> NDArray[np.float64]:
     starts = np.arange(0, static.intervals, step)
     lengths = np.diff([*starts, static.intervals])
     use = np.full((len(starts), len(static.limits)), np.nan)
-    by_dimension = {limit.dimension: busiest_minute(metrics, limit.dimension) for limit in static.limits if limit.dimension >= 0}
+    dimensions = {limit.dimension for limit in static.limits if limit.dimension >= 0}
+    by_dimension = {dimension: busiest_minute(metrics, dimension) for dimension in dimensions}
     for row, limit in enumerate(static.limits):
         if limit.dimension >= 0:
             minutes = by_dimension[limit.dimension][: static.intervals, limit.group] / limit.per_min

@@ -8,16 +8,13 @@ import csv
 import io
 import re
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from forge1sim.errors import RunError
 from forge1sim.metrics.store import MAKERS, MANIFEST, SCENARIO, SUMMARY
 from forge1sim.metrics.tables import Table
 from forge1sim.report.report import REPORT, write_report
 from forge1sim.results.read import RunFolder
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LONGEST_NAME = 60
@@ -54,11 +51,6 @@ def report_bytes(run: RunFolder) -> bytes:
     """The self-contained HTML report; written into the run's folder when it is first asked for."""
     path = run.folder / REPORT
     return (path if path.is_file() else write_report(run.folder)).read_bytes()
-
-
-def figure_html(made: "go.Figure") -> bytes:
-    """A figure as a page that opens offline."""
-    return str(made.to_html(include_plotlyjs=True, full_html=True)).encode()
 
 
 def zip_bytes(run: RunFolder) -> bytes:

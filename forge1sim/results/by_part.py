@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forge1sim.metrics.tables import Table
 from forge1sim.results.theme import DASHES, OTHER_COLOUR, colour, figure, label, names_in, seconds
@@ -83,61 +84,48 @@ def _seconds_axis(values: Any) -> dict[str, Any]:
     return {"tickvals": ticks, "ticktext": [f"{tick:,g} s" if tick >= 0.1 else f"{tick * 1e3:g} ms" for tick in ticks]}
 
 
-def tails(tail: Table) -> Shown:
-    """Share of answers that waited, or took, longer than so many seconds, on two logarithmic axes."""
+def _distributions(tail: Table, shares: NDArray[np.float64], drawn: NDArray[np.bool_], most: int = 0) -> "go.Figure":
+    """Shares of answers over their waits and latencies, a curve for each tier: the rows `drawn`, at most `most` of each if given."""
     import plotly.graph_objects as go  # noqa: PLC0415
 
     measures = (("wait", "wait for a place"), ("latency", "arrival to answer"))
     made = figure(
         380, columns=2, shared_yaxes=True, subplot_titles=[title for _, title in measures], horizontal_spacing=0.06
     )
-    names = names_in(tail, "tier")
-    most = max(20, 2000 // max(1, len(names)))
     for panel, (measure, _) in enumerate(measures, start=1):
-        for row, name in enumerate(names):
-            mine = np.flatnonzero((tail["tier"] == name) & (tail["measure"] == measure) & (tail["share_above"] > 0))
-            mine = mine[:: max(1, -(-len(mine) // most))]
+        for row, name in enumerate(names_in(tail, "tier")):
+            mine = np.flatnonzero((tail["tier"] == name) & (tail["measure"] == measure) & drawn)
+            mine = mine[:: max(1, -(-len(mine) // most))] if most else mine
             made.add_trace(
-                go.Scatter(x=np.maximum(tail["seconds"][mine], _FLOOR_S), y=tail["share_above"][mine], name=label(name),
+                go.Scatter(x=np.maximum(tail["seconds"][mine], _FLOOR_S), y=shares[mine], name=label(name),
                            line={"color": colour(row), "dash": DASHES[row % len(DASHES)], "width": 2, "shape": "hv"},
                            legendgroup=label(name), showlegend=panel == 1),
                 row=1, col=panel,
             )  # fmt: skip
     for panel, (measure, _) in enumerate(measures, start=1):
         made.update_xaxes(type="log", **_seconds_axis(tail["seconds"][tail["measure"] == measure]), col=panel)
+    made.update_layout(hovermode="closest")
+    return made
+
+
+def tails(tail: Table) -> Shown:
+    """Share of answers that waited, or took, longer than so many seconds, on two logarithmic axes."""
+    most = max(20, 2000 // max(1, len(names_in(tail, "tier"))))
+    made = _distributions(tail, tail["share_above"], tail["share_above"] > 0, most)
     shares = [1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6]
     made.update_yaxes(
         type="log", rangemode="normal", tickvals=shares, ticktext=[f"{100 * share:g} %" for share in shares]
     )
     made.update_yaxes(title="share of answers above", col=1)
-    made.update_layout(hovermode="closest")
     return made, "Read: how large a share of a tier's answers waited, or took, longer than the time below."
 
 
 def shares_within(tail: Table) -> Shown:
     """Share of answers that waited, or took, at most so many seconds (ECDF), on a logarithmic time axis."""
-    import plotly.graph_objects as go  # noqa: PLC0415
-
-    measures = (("wait", "wait for a place"), ("latency", "arrival to answer"))
-    made = figure(
-        380, columns=2, shared_yaxes=True, subplot_titles=[title for _, title in measures], horizontal_spacing=0.06
-    )
-    names = names_in(tail, "tier")
-    for panel, (measure, _) in enumerate(measures, start=1):
-        for row, name in enumerate(names):
-            mine = (tail["tier"] == name) & (tail["measure"] == measure)
-            made.add_trace(
-                go.Scatter(x=np.maximum(tail["seconds"][mine], _FLOOR_S), y=1 - tail["share_above"][mine], name=label(name),
-                           line={"color": colour(row), "dash": DASHES[row % len(DASHES)], "width": 2, "shape": "hv"},
-                           legendgroup=label(name), showlegend=panel == 1),
-                row=1, col=panel,
-            )  # fmt: skip
-    for panel, (measure, _) in enumerate(measures, start=1):
-        made.update_xaxes(type="log", **_seconds_axis(tail["seconds"][tail["measure"] == measure]), col=panel)
+    made = _distributions(tail, 1 - tail["share_above"], np.ones(len(tail["tier"]), np.bool_))
     made.update_yaxes(tickformat=".0%", range=[0, 1.02])
     made.update_yaxes(title="share of answers within", col=1)
-    made.update_layout(hovermode="closest")
-    at_once = {name: _share_at_once(tail, name) for name in names}
+    at_once = {name: _share_at_once(tail, name) for name in names_in(tail, "tier")}
     known = {name: share for name, share in at_once.items() if np.isfinite(share)}
     if not known:
         return made, "No request was answered."

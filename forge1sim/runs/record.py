@@ -100,6 +100,11 @@ class Run:
         """Nothing more will happen."""
         return self.status.is_over
 
+    def matches(self, text: str, tag: str = "") -> bool:
+        """Whether its name, scenario or a tag contains `text`, upper and lower case alike, and it has `tag`, if one is given."""
+        words = " ".join((self.name, self.ask.scenario, *self.tags)).casefold()
+        return text.casefold().strip() in words and (not tag or tag in self.tags)
+
     def summary(self) -> dict[str, Any]:
         """All figures. Raises RunError unless the run is done."""
         return dict(read_json(self._done() / SUMMARY))

@@ -57,13 +57,8 @@ class RunStore:
         )  # fmt: skip
 
     def runs(self, owner: str, *, kind: Kind = "run", text: str = "", tag: str = "") -> list[Run]:
-        """The runs of one owner, newest first: those whose name, scenario or tag contains `text` and that have `tag`."""
-        sought = text.casefold().strip()
-        found = []
-        for run in self._all():
-            words = " ".join((run.name, run.ask.scenario, *run.tags)).casefold()
-            if run.owner == owner and run.kind == kind and sought in words and (not tag or tag in run.tags):
-                found.append(run)
+        """The runs of one owner that match, newest first."""
+        found = [run for run in self._all() if run.owner == owner and run.kind == kind and run.matches(text, tag)]
         return sorted(found, key=lambda run: run.started_utc, reverse=True)
 
     def progress(self, run_id: str) -> Progress | None:

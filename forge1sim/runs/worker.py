@@ -16,6 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
+from forge1sim.compile_ahead import SMALLEST
 from forge1sim.errors import Forge1Error
 from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.store import write_json, write_run
@@ -30,7 +31,6 @@ from policies.errors import PoliciesError
 
 PROGRESS_EVERY_S = 0.3
 NICE = 10                   # pages go first: somebody waits for them
-_SMALLEST = Path(__file__).parents[1] / "smallest.yaml"
 
 
 class _StoppedError(Exception):
@@ -155,7 +155,7 @@ def _note_traceback(folder: Path) -> None:
 
 def _warm_up() -> None:
     """Import and compile all that a run needs, by making a small one."""
-    loaded = load_scenario(_SMALLEST)
+    loaded = load_scenario(SMALLEST)
     result = simulate(loaded, hash_log=False)
     with tempfile.TemporaryDirectory() as folder:
         write_run(Path(folder), loaded, result, driver="compiled", seed=loaded.seed)

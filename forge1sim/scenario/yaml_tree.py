@@ -153,8 +153,6 @@ def _yaml_problem(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
     lines = text.splitlines()
     if 0 < line <= len(lines) and lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())].count("\t"):
         return "a tab indents this line; YAML is indented with spaces"
-    if "nesting depth" in (error.problem or ""):       # some versions of PyYAML have a bound of their own, above ours
-        return f"nested more than {MAX_DEPTH} deep"
     opened = f" (in what begins in line {error.context_mark.line + 1})" if error.context_mark else ""
     return f"not YAML: {_one_line(error.problem or str(error))}{opened}"
 

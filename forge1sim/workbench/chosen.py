@@ -8,8 +8,6 @@ from forge1sim.runs import Run, Status
 from forge1sim.workbench import draft as drafts
 from forge1sim.workbench import session, show
 
-RUN = "run"
-
 
 def run_title(run: Run) -> str:
     """A run in a list: its name, what is special about it, when it began."""
@@ -24,7 +22,7 @@ def finished_runs() -> list[Run]:
 
 def chosen_run(purpose: str) -> tuple[Run, RunFolder]:
     """The finished run that the page is about, with its results; the page ends here, saying why, where there is none."""
-    run_id = st.query_params.get(RUN) or st.session_state.get(RUN)
+    run_id = session.run_in_mind()
     own = finished_runs()
     if not run_id and not own:
         st.info(f"No finished run yet. Simulate a scenario, then {purpose}.", icon=":material/info:")
@@ -37,7 +35,7 @@ def chosen_run(purpose: str) -> tuple[Run, RunFolder]:
     except RunError as error:
         show.trouble(error)
         show.link("Runs library", "library", icon=":material/folder_open:")
-        st.session_state.pop(RUN, None)
+        st.session_state.pop("run", None)
         st.stop()
     session.look_at(run.id)
     _pick_another(run, own)

@@ -59,9 +59,14 @@ def mark_browser() -> None:
         st.html(f"<script>{keep}</script>", unsafe_allow_javascript=True)
 
 
+def run_in_mind() -> str:
+    """Id of the run that the address names, else of the one looked at last; empty if there is none."""
+    return str(st.query_params.get("run") or st.session_state.get("run") or "")
+
+
 def current_run() -> Run | None:
-    """The run that the address names, else the one looked at last. None, with an explanation shown, if there is none."""
-    run_id = st.query_params.get("run") or st.session_state.get("run")
+    """The run in mind. None if there is none, with an explanation shown if it is not to be had."""
+    run_id = run_in_mind()
     if not run_id:
         return None
     try:

@@ -1,11 +1,6 @@
-"""Scenarios that visitors upload: one that runs in a moment, one that does not end while a test runs."""
+"""Scenarios that visitors upload: those of `tests.small`, with a promise."""
 
-SMALL = """\
-name: small
-horizon_s: 10min
-models: [gpt-5.4-mini]
-accounts: [{name: openai, provider: openai, limits: [{dimension: rpm, limit: 300, window: fixed}]}]
-tenants: [{name: client, count: 5, demand: {requests_per_s: 4}}]
-slos: [{name: all are served, metric: served_ratio, at_least: 0.9}]
-"""
-ENDLESS = SMALL.replace("10min", "365d").replace("name: small", "name: endless")
+from tests import small
+
+_PROMISE = "slos: [{name: all are served, metric: served_ratio, at_least: 0.9}]\n"
+SMALL, ENDLESS = small.SMALL + _PROMISE, small.ENDLESS + _PROMISE

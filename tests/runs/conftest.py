@@ -7,16 +7,7 @@ from pathlib import Path
 import pytest
 
 from forge1sim.runs import Run, RunPool, RunStore
-
-SMALL = """\
-name: small
-horizon_s: 10min
-models: [gpt-5.4-mini]
-accounts: [{name: openai, provider: openai, limits: [{dimension: rpm, limit: 300, window: fixed}]}]
-tenants: [{name: client, count: 5, demand: {requests_per_s: 4}}]
-"""
-# For tests that need a run in work: hours of computing.
-ENDLESS = SMALL.replace("10min", "365d").replace("name: small", "name: endless")
+from tests.small import ENDLESS, SMALL
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,18 @@ from dataclasses import replace
 import streamlit as st
 
 from forge1sim.errors import Forge1Error, RunError
-from forge1sim.results.compare import COMPARED, FEWEST, MOST, Comparison, Line, by_tier, compare, in_short, tiers_of
+from forge1sim.results.compare import (
+    ALL_TIERS,
+    COMPARED,
+    FEWEST,
+    MOST,
+    Comparison,
+    Line,
+    by_tier,
+    compare,
+    in_short,
+    tiers_of,
+)
 from forge1sim.results.inputs import told
 from forge1sim.results.measures import MEASURES
 from forge1sim.results.paired import CONFIDENCE, FEWEST_REPLICATIONS, MOST_REPLICATIONS, forest, paired_intervals
@@ -162,7 +173,7 @@ else:
 st.markdown("\n".join(f"- {show.words(sentence)}" for sentence in in_short(comparison, titles)))
 inputs(comparison, titles)
 st.subheader("What came of it", anchor="outcome")
-scope = st.segmented_control("Of", tiers_of(comparison.runs), default="all", required=True, key="tier", bind="query-params")
+scope = st.segmented_control("Of", tiers_of(comparison.runs), default=ALL_TIERS, required=True, key="tier", bind="query-params")
 outcome(comparison.of(str(scope)), titles, str(scope))
 shown_measure = st.selectbox(
     "Measure", COMPARED, index=COMPARED.index("wait_p95_s"), format_func=lambda name: MEASURES[name].title, key="measure"

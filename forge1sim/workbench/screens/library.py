@@ -69,8 +69,7 @@ def delete(chosen: Sequence[Run]) -> None:
 def page() -> None:
     """Search, the list, and what to do with what is chosen in it."""
     st.title("Library", anchor=False)
-    store, owner = session.store(), session.owner()
-    everything = store.runs(owner)
+    everything = session.store().runs(session.owner())
     if not everything:
         st.info("No runs yet. Those that you start from this browser are listed here.", icon=":material/inventory_2:")
         link("Choose a scenario", "scenario", ":material/edit_note:")
@@ -79,7 +78,7 @@ def page() -> None:
     text = search.text_input("Search names, scenarios and tags", key="search", bind="query-params")
     tags = sorted({tag for run in everything for tag in run.tags})
     wanted = tag.selectbox("Tag", ["", *tags], format_func=lambda name: name or "any", key="tag")
-    runs = store.runs(owner, text=text, tag=wanted)[:MOST_SHOWN]
+    runs = [run for run in everything if run.matches(text, wanted)][:MOST_SHOWN]
     if not runs:
         st.info("No run matches.", icon=":material/search_off:")
         return

@@ -77,8 +77,9 @@ def take_in(draft: Draft, uploads: dict[str, bytes]) -> None:
     st.rerun()
 
 
-def edited(draft: Draft, document: forms.Document) -> forms.Document:
-    """The document after everything that was changed in the forms."""
+def edited(draft: Draft, base: forms.Document) -> forms.Document:
+    """The document after everything that was changed in the forms, which were filled from `base`."""
+    document = base
     general, *tables, policies, text = st.tabs(["General", *_TABLES, "Policies", "YAML"])
     with general:
         document = general_fields(draft, document)
@@ -87,11 +88,11 @@ def edited(draft: Draft, document: forms.Document) -> forms.Document:
             places = [st.container() for _ in each]
         for place, table in reversed(list(zip(places, each, strict=True))):     # limits first: they follow an account's new name
             with place:
-                document = table_editor(draft, document, table)
+                document = table_editor(draft, base, document, table)
     with policies:
         document = policy_forms(draft, document)
     with text:
-        yaml_editor(draft, draft.base if document == as_values(draft.base) else as_yaml(document))
+        yaml_editor(draft, draft.base if document == base else as_yaml(document))
     return document
 
 
@@ -107,11 +108,11 @@ def general_fields(draft: Draft, document: forms.Document) -> forms.Document:
     return forms.with_value(document, "description", told, default="")
 
 
-def table_editor(draft: Draft, document: forms.Document, table: forms.FormTable) -> forms.Document:
+def table_editor(draft: Draft, base: forms.Document, document: forms.Document, table: forms.FormTable) -> forms.Document:
     """A table of the document; rows can be added at its end and removed."""
     import pandas as pd  # noqa: PLC0415
 
-    cells = forms.rows_of(as_values(draft.base), table)
+    cells = forms.rows_of(base, table)
     columns = {field.path: ([row[field.path] for row in cells], _CELLS.get(field.kind, "object")) for field in table.fields}
     before = pd.DataFrame({name: pd.Series(values, dtype=kind) for name, (values, kind) in columns.items()})
     st.subheader(table.title, anchor=False)
@@ -217,13 +218,14 @@ def page() -> None:
         trouble(error)
     verdict = st.container()
     try:
-        document = edited(draft, as_values(draft.base))
+        base = as_values(draft.base)
+        document = edited(draft, base)
     except ScenarioError as error:
         with verdict:
             trouble(error)
         yaml_editor(draft, draft.base)
         return
-    draft.change(draft.base if document == as_values(draft.base) else as_yaml(document))
+    draft.change(draft.base if document == base else as_yaml(document))
     loaded = drafts.checked(draft)
     with verdict:
         if isinstance(loaded, Forge1Error):

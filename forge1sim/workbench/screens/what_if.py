@@ -25,8 +25,7 @@ AT_A_GLANCE = ("served_ratio", "wait_p95_s")
 _DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 _FACTOR_STEPS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 _TENANTS_MOST = 10      # times as many may join as are there
-_COLOURS = {"better": "green", "worse": "red", "same": "gray"}
-_DELTAS: dict[str, Literal["green", "red", "gray"]] = {"better": "green", "worse": "red", "same": "gray"}
+_COLOURS: dict[str, Literal["green", "red", "gray"]] = {"better": "green", "worse": "red", "same": "gray"}
 _SIGNS = {"better": "\u2714 better", "worse": "\u2718 worse", "same": "\u2013 the same"}
 
 
@@ -143,7 +142,7 @@ def at_a_glance(comparison: Comparison, names: list[str], *, changed: bool) -> N
                     st.metric(
                         f"{words(tier)}: {line.measure.title}", line.measure.text(line.values[1]),
                         f"was {line.measure.text(line.values[0])} {_SIGNS[verdict]}" if changed else None,
-                        delta_color=_DELTAS[verdict], delta_arrow="off",
+                        delta_color=_COLOURS[verdict], delta_arrow="off",
                     )  # fmt: skip
 
 
