@@ -160,7 +160,7 @@ DO_DISPATCH, DO_WAKE, DO_RETRY, DO_EXPIRE, DO_READY, DO_ABORT, DO_TICK = 1, 2, 3
 EFFECT = np.dtype([("kind", "<i8"), ("row", "<i8"), ("request", "<i8"), ("time_us", "<i8")])
 
 HEADER_WORDS = 112
-LOG_ROWS = 16_384
+LOG_ROWS = 4_096         # with what else is in use it stays in the second cache
 LOG_SLACK = 1_024
 
 

@@ -51,6 +51,11 @@ def owner() -> str:
     return str(st.session_state["owner"])
 
 
+def give_way() -> None:
+    """End this pass of the page here if what it shows is out of date, as any drawing would."""
+    st.session_state.get("owner")       # Streamlit interrupts a script where it touches its state
+
+
 def mark_browser() -> None:
     """Let a browser that has no mark yet keep one, so that it finds its runs again after a reload."""
     pool()      # workers warm up while the first page is read

@@ -21,6 +21,8 @@ _ICON = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="#007
 _LOGO = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 190 32" fill="#3a8fc4">{_BARS}
 <text x="40" y="24" font-family="sans-serif" font-size="22" font-weight="600">Forge1 Sim</text></svg>"""
 SCREENS = Path(__file__).parent / "screens"
+# What fades, blinks or slides is drawn sixty times a second, and takes the cores that simulate.
+_CALM = "<style>*, *::before, *::after {transition: none !important; animation: none !important}</style>"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def show() -> None:
     """Draw the page that the address names."""
     st.set_page_config(page_title="Forge1 Sim", page_icon=_ICON, layout="wide")
     st.logo(_LOGO, size="large", icon_image=_ICON)
+    st.html(_CALM)
     session.mark_browser()
     sections: dict[str, list[st.Page]] = {}
     for page in PAGES:

@@ -19,11 +19,12 @@ from forge1sim.workbench import session
 from forge1sim.workbench.show import command, link, results_in, trouble, words
 from policies.shipped import shipped_names
 
-PATIENCE_S, STEP_S = 3.0, 0.05
+PATIENCE_S, STEP_S = 3.0, 0.1
 REFRESH_S = 0.5
 AT_A_GLANCE = ("served_ratio", "wait_p95_s")
 _DEMAND_STEPS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0)
 _FACTOR_STEPS = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+_MOST_SLIDERS = 12      # of a kind
 _TENANTS_MOST = 10      # times as many may join as are there
 _COLOURS: dict[str, Literal["green", "red", "gray"]] = {"better": "green", "worse": "red", "same": "gray"}
 _SIGNS = {"better": "\u2714 better", "worse": "\u2718 worse", "same": "\u2013 the same"}
@@ -46,6 +47,12 @@ def times(factor: float) -> str:
     return f"{factor:g}x"
 
 
+def say_left_out(count: int, what: str) -> None:
+    """That there are more than have a slider, and where to change those."""
+    if count > _MOST_SLIDERS:
+        st.caption(f"The first {_MOST_SLIDERS} of {count} {what}. Change the others on the page Scenario.")
+
+
 def sliders(loaded: LoadedScenario) -> WhatIf:
     """The questions. Their answers stand in the address, so that a link asks the same."""
     demand = st.select_slider("Demand", _DEMAND_STEPS, 1.0, format_func=times, key="demand", bind="query-params")
@@ -55,16 +62,18 @@ def sliders(loaded: LoadedScenario) -> WhatIf:
                 f"Accounts of {words(account.name)}", 1, max(10, 3 * account.count), account.count,
                 key=f"accounts-{account.name}", bind="query-params",
             )
-            for account in loaded.scenario.accounts[:12]
+            for account in loaded.scenario.accounts[:_MOST_SLIDERS]
         }  # fmt: skip
+        say_left_out(len(loaded.scenario.accounts), "accounts")
         limits = st.select_slider("All their limits", _FACTOR_STEPS, 1.0, format_func=times, key="limits", bind="query-params")
     with st.expander("Tenants"):
         more = {
             group.name: st.slider(
                 f"More {words(group.name)} tenants", 0, _TENANTS_MOST * group.count, 0, key=f"more-{group.name}", bind="query-params"
             )
-            for group in loaded.groups[:12]
+            for group in loaded.groups[:_MOST_SLIDERS]
         }
+        say_left_out(len(loaded.groups), "tenant groups")
     providers = list(dict.fromkeys(model.provider for model in loaded.platform.models))
     with st.expander("Outage", expanded=True):
         down = st.selectbox(
@@ -114,12 +123,15 @@ def progress_of(before: str, after: str) -> tuple[float, str]:
 
 def wait_a_little(before: str, after: str) -> bool:
     """Wait as long as people do without looking elsewhere; whether both runs are over."""
-    bar = st.empty()
+    bar, shown = st.empty(), None
     until_s = time.monotonic() + PATIENCE_S
     while not (session.pool().wait(before, STEP_S) and session.pool().wait(after, STEP_S)):
         if time.monotonic() > until_s:
             return False
-        bar.progress(*progress_of(before, after))        # a move of a slider interrupts here
+        if (progress := progress_of(before, after)) != shown:        # drawing takes time from what is waited for
+            bar.progress(*progress)
+            shown = progress
+        session.give_way()
     bar.empty()
     return True
 
