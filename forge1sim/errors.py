@@ -6,6 +6,7 @@ Forge1Error
  +- WorkloadError     demand that cannot be generated
  |   +- TraceError    a recorded trace that cannot be read
  +- PlanError         capacity that cannot be planned
+ +- ExperimentError   replications, sweeps or searches that cannot be made or trusted
  +- TheoryError       a formula asked for what it does not hold for
  +- RunError          a run that cannot start, or whose results cannot be read or written
 """
@@ -39,6 +40,10 @@ class TraceError(WorkloadError):
 
 class PlanError(Forge1Error):
     """Offers or demand from which no capacity plan can be made."""
+
+
+class ExperimentError(Forge1Error):
+    """Replications, a sweep or a search that cannot be made, continued or trusted."""
 
 
 class TheoryError(Forge1Error):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from forge1sim.errors import RunError
+from forge1sim.metrics.slo import ALL_TIERS
 from forge1sim.results.inputs import Differing, as_written, differing
-from forge1sim.results.measures import MEASURES, Measure
+from forge1sim.results.measures import MEASURES, Measure, measure_of
 from forge1sim.results.read import RunFolder
 from forge1sim.results.theme import BAD_COLOUR, GOOD_COLOUR, LEGEND_ABOVE, OTHER_COLOUR, colour, figure, label
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 Shown = tuple["go.Figure", str]
 Verdict = Literal["better", "worse", "same"]
 FEWEST, MOST = 2, 6
-ALL_TIERS = "all"
 COMPARED = (
     "served_ratio", "rejected_ratio", "expired_ratio", "on_time_ratio", "wait_p95_s", "wait_p99_s", "latency_p95_s", "quality_mean",
     "satisfaction", "jain_index", "cost_per_request_usd", "cost_usd", "key_cost_usd", "revenue_usd", "margin_usd",
@@ -75,9 +75,7 @@ def tiers_of(runs: Sequence[RunFolder]) -> list[str]:
 
 def value_of(run: RunFolder, tier: str, measure: Measure) -> float:
     """A measure of a tier, or of all requests; NaN where the run has none."""
-    if tier != ALL_TIERS:
-        return measure.of(run.summary["tiers"].get(tier, {}))
-    return measure.of({**run.summary, **run.summary["all"]})
+    return measure_of(run.summary, tier, measure)
 
 
 def _line(runs: Sequence[RunFolder], tier: str, measure: Measure) -> Line | None:

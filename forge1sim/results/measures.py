@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from forge1sim.metrics.slo import ALL_TIERS
 from forge1sim.results.theme import seconds, usd
 
 NOTHING = "\u2013"
@@ -64,9 +65,11 @@ MEASURES = {
         Measure("rejected_ratio", "rejected", _share, -1),
         Measure("expired_ratio", "expired", _share, -1),
         Measure("on_time_ratio", "on time", _share, 1),
+        Measure("wait_mean_s", "wait, mean", seconds, -1),
         Measure("wait_p50_s", "wait p50", seconds, -1),
         Measure("wait_p95_s", "wait p95", seconds, -1),
         Measure("wait_p99_s", "wait p99", seconds, -1),
+        Measure("latency_mean_s", "latency, mean", seconds, -1),
         Measure("latency_p50_s", "latency p50", seconds, -1),
         Measure("latency_p95_s", "latency p95", seconds, -1),
         Measure("latency_p99_s", "latency p99", seconds, -1),
@@ -83,3 +86,10 @@ MEASURES = {
         Measure("tenants", "tenants", _count, 0),
     )
 }
+
+
+def measure_of(summary: Mapping[str, Any], tier: str, measure: Measure) -> float:
+    """A measure of a tier, or of all requests, in the summary of a run; NaN where it has none."""
+    if tier != ALL_TIERS:
+        return measure.of(summary["tiers"].get(tier, {}))
+    return measure.of({**summary, **summary["all"], "tenants": summary["tenants"]["count"]})

@@ -17,11 +17,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from forge1sim.ask import Ask, content_key
 from forge1sim.errors import RunError
 from forge1sim.metrics.store import read_json
 from forge1sim.runs.alive import staying_alive
 from forge1sim.runs.process import WorkerDiedError, WorkerProcess
-from forge1sim.runs.record import Ask, Kind, Run, Status, content_key
+from forge1sim.runs.record import Kind, Run, Status
 from forge1sim.runs.store import ANSWERS, POOLS, RunStore
 
 KILL_AFTER_S = 0.4

@@ -1,20 +1,17 @@
 """What is known of one run: what was asked for, how it stands, how far it is."""
 
-import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from forge1sim.ask import Ask
 from forge1sim.errors import RunError
 from forge1sim.metrics.store import SUMMARY, read_json, read_manifest
-from forge1sim.scenario.load import LoadedScenario, load_scenario
+from forge1sim.scenario.load import LoadedScenario
 
 Kind = Literal["run", "what-if"]
-_PACKAGE = Path(__file__).parents[1]
-_DECIDES = {".py", ".yaml", ".json"}     # files of the package that results may depend on
 
 
 class Status(StrEnum):
@@ -30,29 +27,6 @@ class Status(StrEnum):
     def is_over(self) -> bool:
         """Nothing more will happen."""
         return self not in (Status.QUEUED, Status.RUNNING)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ask:
-    """What a run is asked to do: a scenario file, `path=value` overrides, a seed, a driver."""
-
-    scenario: str
-    overrides: tuple[str, ...] = ()
-    seed: int = 1
-    driver: str = "compiled"
-
-    def load(self) -> LoadedScenario:
-        """The scenario with everything applied. Raises ScenarioError."""
-        return load_scenario(self.scenario, self.overrides, seed=self.seed)
-
-    def as_json(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, value: dict[str, Any]) -> "Ask":
-        """The inverse of `as_json`."""
-        return cls(**{**value, "overrides": tuple(value["overrides"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +103,3 @@ class Run:
         if self.status is not Status.DONE:
             raise RunError(f"{self.name!r} has no results: it is {self.status}")
         return self.folder
-
-
-def content_key(loaded: LoadedScenario, driver: str) -> str:
-    """SHA-256 over all that decides the results: scenario, seed, policies, driver and our own code."""
-    return hashlib.sha256(f"{loaded.hash} {loaded.bundle_hash} {driver} {_code_hash()}".encode()).hexdigest()
-
-
-@cache
-def _code_hash() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for path in _PACKAGE.rglob("*") if path.suffix in _DECIDES):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

@@ -21,10 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from forge1sim.ask import Ask
 from forge1sim.errors import RunError
 from forge1sim.metrics.store import MANIFEST, read_json, write_json
 from forge1sim.runs.alive import is_alive
-from forge1sim.runs.record import Ask, Kind, Progress, Run, Status
+from forge1sim.runs.record import Kind, Progress, Run, Status
 
 REQUEST, LABEL, STATE, PROGRESS, ANSWERS, LOG = "request.json", "label.json", "state.json", "progress.json", "answers", "log.txt"
 OUR_FILES = (REQUEST, LABEL, STATE, PROGRESS, ANSWERS, LOG)

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from forge1sim.errors import RunError
-from forge1sim.results.compare import ALL_TIERS, by_tier, change, compare, in_short, value_of
+from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.results.compare import by_tier, change, compare, in_short, value_of
 from forge1sim.results.inputs import ABSENT, differing, leaves_of
 from forge1sim.results.measures import MEASURES
 from forge1sim.results.paired import forest, interval_of, paired_intervals

@@ -52,9 +52,9 @@ def test_demand_grows_by_its_factor(quick_start, changed):
 
 def test_more_tenants_ask_as_much_each(quick_start, changed):
     after = changed(more_tenants={"standard": 750}, demand_factor=2.0)
-    group = next(group for group in after.groups if group.name == "standard")
+    before, group = (next(group for group in loaded.groups if group.name == "standard") for loaded in (quick_start, after))
     assert group.count == 2250
-    assert group.demand.requests_per_s == pytest.approx(4 * 1.5 * 2)
+    assert group.demand.requests_per_s == pytest.approx(before.demand.requests_per_s * 1.5 * 2)
     assert [other.count for other in after.groups if other.name != "standard"] == [20, 180, 300]
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from forge1sim.ask import content_key
 from forge1sim.run import simulate
 from forge1sim.runs import Ask, RunStore, Status
-from forge1sim.runs.record import content_key
 
 OWNER = "a" * 32
 SCENARIO = """

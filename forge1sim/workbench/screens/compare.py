@@ -6,8 +6,8 @@ from dataclasses import replace
 import streamlit as st
 
 from forge1sim.errors import Forge1Error, RunError
+from forge1sim.metrics.slo import ALL_TIERS
 from forge1sim.results.compare import (
-    ALL_TIERS,
     COMPARED,
     FEWEST,
     MOST,

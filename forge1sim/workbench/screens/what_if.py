@@ -8,7 +8,8 @@ from typing import Literal
 import streamlit as st
 
 from forge1sim.errors import Forge1Error
-from forge1sim.results.compare import ALL_TIERS, Comparison, Line, compare, tiers_of
+from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.results.compare import Comparison, Line, compare, tiers_of
 from forge1sim.results.theme import seconds
 from forge1sim.runs import Ask, Run, Status
 from forge1sim.runs.store import MOST_NAME_LETTERS

@@ -1,0 +1,1 @@
+"""Answers with error bars: replications, comparisons, sweeps, searches."""
