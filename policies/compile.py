@@ -1,8 +1,8 @@
 """`compiled`: Numba's njit with a cache that is never stale.
 
 Numba notices a change of the file that a function stands in, but not of a helper that was
-inlined from another file. The cache folder is therefore ours, and named by a hash of every source of
-this project beside this package, of the versions and of the CPU: a changed helper means a
+inlined from another file. The cache folder is therefore ours, and named by a hash of every source that
+compiled code may stand in, of the versions and of the CPU: a changed helper means a
 new folder. With NUMBA_DISABLE_JIT=1 the functions stay plain Python.
 """
 
@@ -28,6 +28,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 _PACKAGES = ("policies", "forge1sim", "live_adapter")
+# Nothing in them is compiled, nor read by what is (import-linter holds it): a page may change without a minute of compiling.
+_NEVER_COMPILED = {f"forge1sim/{part}" for part in ("check", "cli", "experiments", "report", "results", "runs", "workbench")}
 _KEPT_FOLDERS = 8
 # Nothing here makes or keeps an array, so nothing needs to count references to any.
 _OPTIONS = {"error_model": "numpy", "_nrt": False}
@@ -41,7 +43,9 @@ def source_hash() -> str:
     root = Path(__file__).parent.parent
     for package in _PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+            name = path.relative_to(root).as_posix()
+            if "/".join(name.split("/")[:2]) not in _NEVER_COMPILED:
+                digest.update(name.encode() + b"\0" + path.read_bytes())
     versions = (sys.version, numba.__version__, np.__version__, llvmlite.__version__, platform.machine())
     flags = tuple(os.environ.get(flag, "") for flag in _FLAGS)
     digest.update(repr((versions, flags, _cpu())).encode())
