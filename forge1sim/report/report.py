@@ -1,7 +1,7 @@
 """`write_report`: one HTML file from a run folder. It opens offline and asks the network for nothing."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from forge1sim.errors import RunError
 from forge1sim.report import page
 from forge1sim.report.assets import SCRIPT, STYLE
 from forge1sim.results.bottleneck import explain_bottleneck
-from forge1sim.results.cards import promises, tier_cards
+from forge1sim.results.cards import promises, tier_cards, verdict
 from forge1sim.results.figures import FIGURES
 from forge1sim.results.read import RunFolder, read_run
 
@@ -40,7 +40,7 @@ def _render(run: RunFolder) -> str:
     sections = "".join(page.section(number, one.title, one.draw(run), one.twin(run)) for number, one in enumerate(FIGURES))
     body = (
         _head(manifest, summary)
-        + f'<p class="verdict">{_verdict(run.slos)}</p>'
+        + f'<p class="verdict">{page.text(verdict(run))}</p>'
         + page.cards(tier_cards(run))
         + "<h2>Promises</h2>"
         + page.slo_table(promises(run.slos))
@@ -73,13 +73,6 @@ def _horizon(horizon_s: float) -> str:
         if horizon_s >= 2 * length_s:
             return f"{horizon_s / length_s:g} {unit}"
     return f"{horizon_s:g} s"
-
-
-def _verdict(slos: Sequence[Mapping[str, Any]]) -> str:
-    if not slos:
-        return "The scenario makes no promises, so there is nothing to pass or fail."
-    kept = sum(bool(slo["met"]) for slo in slos)
-    return f"{page.verdict_word(kept == len(slos))} {kept} of {len(slos)} promises held."
 
 
 def _origin(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def test_names_in_figures_are_escaped_for_plotly(folder):
 
 
 def test_verdicts_are_words(page):
-    assert "1 of 2 promises held" in page
+    assert "1 of 2 promises were missed: " in page
     assert '<span class="fail">FAIL</span>' in page
     assert '<span class="pass">PASS</span>' in page
     assert "0 of 1 SLOs" in page
