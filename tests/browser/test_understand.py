@@ -7,6 +7,7 @@ import zipfile
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.app import visitor
@@ -88,6 +89,18 @@ def test_what_is_exported_holds_the_run(runs, visit):
     with page.expect_download() as download:
         page.get_by_role("button", name=re.compile("Report")).click()
     assert b"What was short" in download.value.path().read_bytes()
+
+
+def test_a_figure_is_taken_away_as_a_picture(runs, visit):
+    page = visit(f"results?run={runs[0]}&view=Load")
+    plot = page.locator(".js-plotly-plot").first
+    plot.hover()
+    with page.expect_download() as download:
+        plot.locator(".modebar-btn[data-title*=PNG], .modebar-btn[data-title*=png]").click()
+    assert re.fullmatch(r"tight-seed1-.+\.png", download.value.suggested_filename)
+    with Image.open(download.value.path()) as picture:
+        assert min(picture.size) > 200
+        assert len(picture.convert("RGB").getcolors(maxcolors=1 << 24)) > 10
 
 
 def test_a_tenant_is_searched_and_opened_by_link(runs, visit):
