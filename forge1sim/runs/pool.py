@@ -24,6 +24,7 @@ from forge1sim.runs.alive import staying_alive
 from forge1sim.runs.process import WorkerDiedError, WorkerProcess
 from forge1sim.runs.record import Kind, Run, Status
 from forge1sim.runs.store import ANSWERS, POOLS, RunStore
+from forge1sim.runs.tasks import progress_of
 
 KILL_AFTER_S = 0.4
 ONE_IS_ENOUGH_S = 20.0
@@ -33,11 +34,15 @@ LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """How a question stands, and its answer once the status is DONE; `reason` says why it failed."""
+    """How a question stands, and its answer once the status is DONE; `reason` says why it failed.
+
+    `progress`, while it is worked on, holds a `share` from 0 to 1 and what is `told`, for questions that take long.
+    """
 
     status: Status
     value: Any = None
     reason: str = ""
+    progress: dict[str, Any] | None = None
 
 
 @dataclass(eq=False)
@@ -153,7 +158,8 @@ class RunPool:
             return Answer(status=Status.DONE, value=read_json(known))
         with self._changed:
             if any(other.run_id == run_id and other.file == job.file for other in self._working):
-                return Answer(status=Status.RUNNING)
+                noted = progress_of(known)
+                return Answer(status=Status.RUNNING, progress=read_json(noted) if noted.is_file() else None)
             if any(other.run_id == run_id and other.file == job.file for other in self._waiting):
                 return Answer(status=Status.QUEUED)
             reason = self._failed_questions.pop((run_id, job.file), None)

@@ -1,12 +1,29 @@
 """Questions about a run for which it has to be run again, by name.
 
-Each takes the scenario, driver and seed, and arguments of its own. An answer is a value for JSON, kept in the run's folder.
+Each takes the run, the file that its answer goes to, and arguments of its own. An answer is a value for JSON, kept in the run's
+folder. One that takes long notes beside it how far it is.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from forge1sim.life import life_of
 from forge1sim.notable import notable_requests
+from forge1sim.runs.record import Run
 
-QUESTIONS: dict[str, Callable[..., Any]] = {"life": life_of, "notable": notable_requests}
+
+def progress_of(answer: Path) -> Path:
+    """Where a question notes how far it is."""
+    return answer.with_suffix(".progress.json")
+
+
+def _life(run: Run, _file: Path, *, request: int) -> Any:
+    return life_of(run.load(), run.ask.driver, run.ask.seed, request=request)
+
+
+def _notable(run: Run, _file: Path) -> Any:
+    return notable_requests(run.load(), run.ask.driver, run.ask.seed)
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {"life": _life, "notable": _notable}

@@ -134,10 +134,9 @@ def _simulate(run: Run, store: RunStore, inbox: _Inbox) -> None:
 
 
 def _answer(run: Run, job: dict[str, Any]) -> None:
-    value = QUESTIONS[job["question"]](run.load(), run.ask.driver, run.ask.seed, **job["arguments"])
     folder = run.folder / ANSWERS
     folder.mkdir(exist_ok=True)
-    write_json(folder / job["file"], value)
+    write_json(folder / job["file"], QUESTIONS[job["question"]](run, folder / job["file"], **job["arguments"]))
 
 
 def _in_words(error: OSError) -> str:

@@ -5,44 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from forge1sim.errors import RunError
 from forge1sim.results.theme import seconds, usd
-from forge1sim.runs import Run, Status
-from forge1sim.workbench import session, show
+from forge1sim.runs import Run
+from forge1sim.workbench import show
+from forge1sim.workbench.answers import answer_of
 from forge1sim.workbench.chosen import chosen_run
 
-POLL_S = 0.5
 LONG_S = 20.0       # a simulation that takes longer is not started unasked
-
-
-def answer_of(run: Run, question: str, **arguments: Any) -> Any:
-    """The answer to a question about a run; until it is there the page says so, and asks again."""
-    try:
-        answer = session.pool().ask(run.id, question, **arguments)
-    except RunError as error:
-        show.trouble(error)
-        st.stop()
-    if answer.status is Status.DONE:
-        return answer.value
-    if answer.status in (Status.FAILED, Status.CANCELLED):
-        st.error(show.words(answer.reason), icon=":material/error:")
-        if st.button("Try again", key=f"again-{question}"):
-            st.rerun()
-        st.stop()
-    wait_for(run, question, arguments)
-    st.stop()
-
-
-@st.fragment(run_every=POLL_S)
-def wait_for(run: Run, question: str, arguments: dict[str, Any]) -> None:
-    """Ask now and then; draw the page anew when the answer is there."""
-    status = session.pool().ask(run.id, question, **arguments).status
-    if status.is_over:
-        st.rerun()
-    took = f"; the run itself took {seconds(run.seconds)}" if run.seconds else ""
-    st.info(f"Simulating {show.words(run.name)} again to see this ({status}{took}).", icon=":material/hourglass_top:")
-    if st.button("Cancel", key=f"cancel-{question}"):
-        session.pool().cancel(run.id)
 
 
 def pick_notable(run: Run) -> None:
