@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from forge1sim.errors import ExperimentError
 from forge1sim.scenario.folders import DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE
 
+CLUSTERS = ("ray", "dask")
+BACKENDS = ("processes", "serial", *CLUSTERS)
 IDLE_S = 300.0                  # a process that had nothing to do for so long ends
 WATCH_S = 0.5                   # how often a process looks whether it is still wanted
 QUEUED_PER_WORKER = 2           # one runs, one waits beside it: no worker waits for this process
@@ -51,8 +53,8 @@ class Backend(Protocol):
 
 def backend_named(name: str, workers: int, cluster: str | None) -> Backend:
     """Make a backend ready. Raises ExperimentError: unknown, not installed, or the cluster does not answer."""
-    if cluster is not None and name not in ("ray", "dask"):
-        raise ExperimentError(f"cluster is {cluster!r}, but backend {name!r} knows no clusters; take ray or dask")
+    if cluster is not None and name in BACKENDS and name not in CLUSTERS:
+        raise ExperimentError(f"cluster is {cluster!r}, but backend {name!r} knows no clusters; take {' or '.join(CLUSTERS)}")
     match name:
         case "serial":
             return _Serial()
@@ -63,9 +65,6 @@ def backend_named(name: str, workers: int, cluster: str | None) -> Backend:
         case "dask":
             return _Dask(workers, cluster)
     raise ExperimentError(f"backend is {name!r}, should be one of {', '.join(BACKENDS)}")
-
-
-BACKENDS = ("processes", "serial", "ray", "dask")
 
 
 class _Serial:
@@ -201,11 +200,9 @@ class _Dask:
         self._own_cluster: Any = None
         address = cluster or dask.config.get("scheduler-address", None)
         try:
-            self._client = distributed.default_client() if cluster is None else distributed.Client(address)
+            self._client = distributed.default_client() if cluster is None else self._joined(workers, address)
         except ValueError:                              # none yet
             self._client = self._joined(workers, address)
-        except OSError as error:
-            raise _no_dask(address, error) from error
         self.slots = max(1, sum(self._client.nthreads().values())) * QUEUED_PER_WORKER
         self._running: dict[Any, int] = {}
 
@@ -220,7 +217,9 @@ class _Dask:
                         n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="CRITICAL"
                     )
             return self._distributed.Client(self._own_cluster or address)
-        except OSError as error:
+        except RuntimeError as error:                   # its processes import the script that started them
+            raise _no_dask(address, f"{error} In a script, stand under: if __name__ == '__main__'") from error
+        except (OSError, ValueError) as error:
             raise _no_dask(address, error) from error
 
     def start(self, number: int, job: Job) -> None:
@@ -246,7 +245,7 @@ class _Dask:
             self._own_cluster.close()
 
 
-def _no_dask(address: str | None, error: OSError) -> ExperimentError:
+def _no_dask(address: str | None, error: Exception | str) -> ExperimentError:
     return ExperimentError(f"Dask cluster {address or 'on this machine'} cannot be used: {error}")
 
 

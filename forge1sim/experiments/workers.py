@@ -13,8 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError, Forge1Error
-from forge1sim.experiments.backends import LostError, backend_named
-from forge1sim.experiments.outcome import replicate
+from forge1sim.experiments.backends import CLUSTERS, Backend, LostError, backend_named
 from policies.errors import PoliciesError
 
 Value = TypeVar("Value")
@@ -24,12 +23,16 @@ MOST_WORKERS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Finished(Generic[Value]):
-    """A run that is over: `value` is what `work` gave, or None with the reason in `failure`. `number` counts asks from 0."""
+    """A run that is over: `value` is what `work` gave, or None with the reason in `failure`. `number` counts asks from 0.
+
+    `lost` says that its worker died time after time: tried another day, it may well succeed.
+    """
 
     number: int
     ask: Ask
     value: Value | None
     failure: str = ""
+    lost: bool = False
 
 
 def evaluate(
@@ -38,10 +41,10 @@ def evaluate(
     workers: int | None = None,
     backend: str = "processes",
     cluster: str | None = None,
-    work: Callable[[Ask], Any] = replicate,
+    work: Callable[[Ask], Any] | None = None,
     on_done: Callable[[Finished[Any]], None] | None = None,
 ) -> list[Any]:
-    """What `work` gives for each ask (by default its outcome), in the order of the asks.
+    """The outcome of each ask (`outcome.replicate`), or what `work` gives for it, in the order of the asks.
 
     `backend` is `processes` (of this machine; they stay warm between calls), `serial`, `ray` or `dask`;
     the last two use the cluster at the address `cluster`, or the one that this process has joined, or start
@@ -66,20 +69,20 @@ def as_finished(
     workers: int | None = None,
     backend: str = "processes",
     cluster: str | None = None,
-    work: Callable[[Ask], Any] = replicate,
+    work: Callable[[Ask], Any] | None = None,
 ) -> Iterator[Finished[Any]]:
-    """Like `evaluate`, one by one as they end. A run that fails is told and the others go on.
+    """Like `evaluate`, one by one as they end. A run that fails is told, and the others go on.
 
     When the caller stops early, or is interrupted, all workers are ended.
-    Raises ExperimentError if the worker of a run died time after time.
+    Raises ExperimentError: bad arguments, or no such cluster.
     """
     at_once = workers_of(workers)
     if not asks:
         return
     _compile_once(asks, backend)
-    here = backend_named(backend, min(at_once, len(asks)), cluster)
+    here = backend_named(backend, at_once if backend in CLUSTERS else min(at_once, len(asks)), cluster)
     try:
-        yield from _run_all(asks, here, work)
+        yield from _run_all(asks, here, work or _replicate)
     except BaseException:
         here.kill()
         raise
@@ -111,7 +114,7 @@ def _compile_once(asks: Sequence[Ask], backend: str) -> None:
             compile_ahead(driver)
 
 
-def _run_all(asks: Sequence[Ask], here: Any, work: Callable[[Ask], Any]) -> Iterator[Finished[Any]]:
+def _run_all(asks: Sequence[Ask], here: Backend, work: Callable[[Ask], Any]) -> Iterator[Finished[Any]]:
     waiting, deaths, running = deque(range(len(asks))), Counter[int](), set[int]()
     while waiting or running:
         while waiting and _may_start(waiting[0], running, deaths, here.slots):
@@ -125,9 +128,11 @@ def _run_all(asks: Sequence[Ask], here: Any, work: Callable[[Ask], Any]) -> Iter
                 yield given
                 continue
             deaths[number] += 1
-            if deaths[number] >= MOST_DEATHS:
-                raise ExperimentError(f"{named(asks[number])}: its worker died {deaths[number]} times ({given})")
-            waiting.appendleft(number)
+            if deaths[number] < MOST_DEATHS:
+                waiting.appendleft(number)
+                continue
+            failure = f"its worker died {deaths[number]} times; the last time: {given}"
+            yield Finished(number=number, ask=asks[number], value=None, failure=failure, lost=True)
 
 
 def _may_start(number: int, running: set[int], deaths: Counter[int], slots: int) -> bool:
@@ -135,6 +140,12 @@ def _may_start(number: int, running: set[int], deaths: Counter[int], slots: int)
     last = MOST_DEATHS - 1
     alone = deaths[number] == last or any(deaths[other] == last for other in running)
     return not running if alone else len(running) < slots
+
+
+def _replicate(ask: Ask) -> Any:
+    from forge1sim.experiments.outcome import replicate     # late, since it loads all that simulates
+
+    return replicate(ask)
 
 
 def _attempt(work: Callable[[Ask], Value], number: int, ask: Ask, path: str) -> Finished[Value]:
