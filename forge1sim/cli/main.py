@@ -31,6 +31,7 @@ OWN_COMMANDS = {
     "validate": "forge1sim.cli.scenarios:validate",
     "schema": "forge1sim.cli.scenarios:schema",
     "diff": "forge1sim.cli.diff:diff",
+    "tune": "forge1sim.cli.tune:tune",
     "check": "forge1sim.cli.check:check",
     "workload": "forge1sim.cli.workload:workload",
     "policies": "forge1sim.cli.policies:policies",

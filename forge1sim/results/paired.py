@@ -1,7 +1,7 @@
 """Differences over replications: the same seeds for both sides, so that luck cancels out.
 
-The interval is Student's t for the mean of paired differences (Law, Simulation Modeling and
-Analysis, "paired-t confidence interval"). It says nothing where all replications are equal but one.
+The interval is that of `forge1sim.experiments.statistics` for the mean of paired differences. Where all
+differences are equal it is that one number.
 """
 
 from collections.abc import Sequence
@@ -68,15 +68,13 @@ def paired_intervals(baseline: Sequence[RunFolder], changed: Sequence[RunFolder]
 
 def interval_of(tier: str, measure: Measure, before: Floats, after: Floats, confidence: float = CONFIDENCE) -> Interval:
     """The interval of `after` less `before`, both of shape (replications,)."""
-    from scipy import stats  # noqa: PLC0415
+    from forge1sim.experiments.statistics.means import is_constant, paired_interval  # noqa: PLC0415
 
-    differences = after - before
-    mean, count = float(differences.mean()), len(differences)
-    low = high = float("nan")
-    if count >= FEWEST_REPLICATIONS:
-        half = float(stats.t.ppf(0.5 + confidence / 2, count - 1) * differences.std(ddof=1) / np.sqrt(count))
-        low, high = mean - half, mean + half
-    return Interval(tier, measure, float(before.mean()), mean, low, high, count, _verdict(measure, mean, low, high))
+    found = paired_interval(before, after, confidence)
+    mean, low, high = found.value, found.low, found.high
+    if found.count >= FEWEST_REPLICATIONS and is_constant(after - before):
+        low = high = mean
+    return Interval(tier, measure, float(before.mean()), mean, low, high, found.count, _verdict(measure, mean, low, high))
 
 
 def _verdict(measure: Measure, mean: float, low: float, high: float) -> Literal["better", "worse", "unclear", "same"]:
