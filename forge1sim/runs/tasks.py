@@ -11,6 +11,7 @@ from typing import Any
 from forge1sim.life import life_of
 from forge1sim.notable import notable_requests
 from forge1sim.runs.record import Run
+from forge1sim.runs.tuning import tuning_of
 
 
 def progress_of(answer: Path) -> Path:
@@ -26,4 +27,8 @@ def _notable(run: Run, _file: Path) -> Any:
     return notable_requests(run.load(), run.ask.driver, run.ask.seed)
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {"life": _life, "notable": _notable}
+def _tune(run: Run, file: Path, *, minimize: str, subject_to: list[str], trials: int) -> Any:
+    return tuning_of(run, file.with_suffix(".db"), progress_of(file), minimize=minimize, subject_to=subject_to, trials=trials)
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {"life": _life, "notable": _notable, "tune": _tune}

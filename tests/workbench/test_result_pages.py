@@ -162,3 +162,11 @@ def test_names_from_scenarios_are_no_links(name):
     shown = words(name).replace("\\", "")
     assert name not in shown
     assert shown.replace("\u2060", "") == name
+
+
+def test_tune_says_how_long_it_takes_and_asks_before_it_searches(open_page, finished):
+    app = open_page("tune", run=finished.base)
+    assert not app.exception
+    assert "runs of" in texts(app)
+    assert not (finished.folder / finished.base / "answers").exists()
+    assert list(app.selectbox(key="tune-tier").options) == ["all", "enterprise", "standard"]

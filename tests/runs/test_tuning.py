@@ -1,0 +1,71 @@
+"""A search of a run's policies by a worker: it says how far it is, what it found is kept, and its command means the same."""
+
+import shlex
+import time
+
+import pytest
+
+from forge1sim.ask import Ask
+from forge1sim.runs import Status
+from forge1sim.runs.store import ANSWERS
+from forge1sim.runs.tuning import command_of
+from forge1sim.scenario.load import load_scenario
+
+TWO_MODELS = """\
+name: two models
+horizon_s: 10min
+models: [gpt-5.4-mini, gpt-6.1-sol]
+accounts: [{name: openai, provider: openai}]
+tenants: [{name: client, count: 5, demand: {requests_per_s: 2}}]
+policies: {routing: {model_choice: best_quality}}
+"""
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    """Much room, and the dear model asked for: any search finds a cheaper choice."""
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO_MODELS)
+    return str(path)
+
+
+def until_answered(pool, run_id, **asked):
+    told, until_s = [], time.monotonic() + 120
+    while not (answer := pool.ask(run_id, "tune", **asked)).status.is_over:
+        told += [answer.progress["told"]] if answer.progress else []
+        assert time.monotonic() < until_s
+        time.sleep(0.02)
+    return answer, told
+
+
+def test_a_search_says_how_far_it_is_and_its_answer_is_kept(pool, two_models, wait_for):
+    run = wait_for(pool.start(Ask(scenario=two_models, seed=5), owner="anna"))
+    asked = {"minimize": "all.cost_usd", "subject_to": ["all.served_ratio>=baseline"], "trials": 20}
+    answer, told = until_answered(pool, run.id, **asked)
+    assert answer.status is Status.DONE, answer.reason
+    assert any(text.startswith("search: ") and " of 20" in text for text in told)
+    assert len(answer.value["points"]["point"]) >= 1
+    costs = answer.value["points"]["all.cost_usd"]
+    assert costs == sorted(costs)
+    assert costs[0] < run.summary()["cost_usd"]
+    assert pool.ask(run.id, "tune", **asked) == answer
+    assert list((run.folder / ANSWERS).glob("tune-*.db"))
+
+
+def test_what_does_not_exist_is_told(pool, two_models, wait_for):
+    run = wait_for(pool.start(Ask(scenario=two_models, seed=6), owner="anna"))
+    answer, _ = until_answered(pool, run.id, minimize="all.happiness", subject_to=[], trials=20)
+    assert answer.status is Status.FAILED
+    assert "all.happiness" in answer.reason
+
+
+def test_the_command_names_all_that_was_asked(two_models):
+    ask = Ask(scenario=two_models, overrides=("tenants.client.count=7",), seed=9)
+    words = shlex.split(command_of(ask, "all.cost_usd", ["slo.attained>=baseline"], 40))
+    assert words[:3] == ["forge1sim", "tune", two_models]
+    options = dict(zip(words[3::2], words[4::2], strict=True))
+    assert options == {
+        "--set": "tenants.client.count=7", "--minimize": "all.cost_usd", "--subject-to": "slo.attained>=baseline",
+        "--trials": "40", "--seed": "9", "--out": "tuned",
+    }  # fmt: skip
+    assert load_scenario(words[2], [options["--set"]]).scenario.name == "two models"
