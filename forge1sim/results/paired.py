@@ -5,7 +5,7 @@ differences are equal it is that one number.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from forge1sim.results.read import RunFolder
 from forge1sim.results.theme import LEGEND_ABOVE, MUTED, figure
 
 Floats = NDArray[np.float64]
-FEWEST_REPLICATIONS, MOST_REPLICATIONS = 2, 8
+FEWEST_REPLICATIONS, MOST_REPLICATIONS = 2, 20
 CONFIDENCE = 0.95
 
 
@@ -26,7 +26,8 @@ CONFIDENCE = 0.95
 class Interval:
     """The mean of paired differences of a measure (changed less baseline) with its confidence interval.
 
-    `low` and `high` are NaN with fewer than two differences. The verdict is `unclear` where 0 is inside.
+    `low` and `high` are NaN with fewer than two differences. `p_value` is the paired t-test's, `adjusted` the same for
+    all that was asked at once (Holm); the verdict is `unclear` unless that is below 1 - confidence.
     """
 
     tier: str
@@ -36,6 +37,8 @@ class Interval:
     low: float
     high: float
     replications: int
+    p_value: float
+    adjusted: float
     verdict: Literal["better", "worse", "unclear", "same"]
 
     @property
@@ -63,24 +66,37 @@ def paired_intervals(baseline: Sequence[RunFolder], changed: Sequence[RunFolder]
             paired = values[:, np.isfinite(values).all(axis=0)]
             if paired.shape[1]:
                 found.append(interval_of(tier, MEASURES[name], paired[0], paired[1], confidence))
-    return tuple(found)
+    return corrected(found, confidence)
 
 
 def interval_of(tier: str, measure: Measure, before: Floats, after: Floats, confidence: float = CONFIDENCE) -> Interval:
     """The interval of `after` less `before`, both of shape (replications,)."""
-    from forge1sim.experiments.statistics.means import is_constant, paired_interval  # noqa: PLC0415
+    from forge1sim.experiments.statistics.means import is_constant, paired_interval, paired_p_value  # noqa: PLC0415
 
     found = paired_interval(before, after, confidence)
     mean, low, high = found.value, found.low, found.high
     if found.count >= FEWEST_REPLICATIONS and is_constant(after - before):
         low = high = mean
-    return Interval(tier, measure, float(before.mean()), mean, low, high, found.count, _verdict(measure, mean, low, high))
+    p_value = paired_p_value(before, after)
+    verdict = _verdict(measure, mean, p_value, confidence)
+    return Interval(tier, measure, float(before.mean()), mean, low, high, found.count, p_value, p_value, verdict)
 
 
-def _verdict(measure: Measure, mean: float, low: float, high: float) -> Literal["better", "worse", "unclear", "same"]:
-    if mean == low == high == 0:
+def corrected(found: Sequence[Interval], confidence: float) -> tuple[Interval, ...]:
+    """The same with verdicts for all questions at once: what does not differ is no question."""
+    from forge1sim.experiments.statistics.corrections import adjusted  # noqa: PLC0415
+
+    asked = [float("nan") if one.verdict == "same" else one.p_value for one in found]
+    return tuple(
+        one if np.isnan(value) else replace(one, adjusted=float(value), verdict=_verdict(one.measure, one.mean, float(value), confidence))
+        for one, value in zip(found, adjusted(asked), strict=True)
+    )
+
+
+def _verdict(measure: Measure, mean: float, p_value: float, confidence: float) -> Literal["better", "worse", "unclear", "same"]:
+    if mean == 0 and p_value == 1:
         return "same"
-    if not np.isfinite(low) or low <= 0 <= high or measure.better == 0:
+    if measure.better == 0 or np.isnan(p_value) or p_value >= 1 - confidence:
         return "unclear"
     return "better" if mean * measure.better > 0 else "worse"
 

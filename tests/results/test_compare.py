@@ -9,7 +9,7 @@ from forge1sim.metrics.slo import ALL_TIERS
 from forge1sim.results.compare import by_tier, change, compare, in_short, value_of
 from forge1sim.results.inputs import ABSENT, differing, leaves_of
 from forge1sim.results.measures import MEASURES
-from forge1sim.results.paired import forest, interval_of, paired_intervals
+from forge1sim.results.paired import corrected, forest, interval_of, paired_intervals
 
 TIGHT = "{dimension: rpm, model_class: gpt-5.4-mini, limit: %d}, {dimension: tpm, model_class: gpt-5.4-mini, limit: 100000000}"
 
@@ -91,6 +91,16 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says():
         one = interval_of("all", MEASURES["wait_p95_s"], luck, luck + rng.normal(0.3, 1.0, 5), 0.95)
         hits += one.low <= 0.3 <= one.high
     assert 0.925 <= hits / 600 <= 0.975
+
+
+def test_of_many_measures_without_a_difference_seldom_any_looks_like_one():
+    """Sixty questions at once, a hundred times: without correction nearly every time one of them would."""
+    rng = np.random.default_rng(8)
+    wrong = 0
+    for _ in range(100):
+        asked = [interval_of("all", MEASURES["wait_p95_s"], *rng.normal(size=(2, 6))) for _ in range(60)]
+        wrong += any(one.verdict in ("better", "worse") for one in corrected(asked, 0.95))
+    assert wrong <= 14          # the chance of more, at 5 %, is below one in ten thousand
 
 
 def test_no_difference_in_any_replication_is_the_same_and_not_unclear(sides):

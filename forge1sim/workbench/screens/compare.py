@@ -155,7 +155,10 @@ def intervals(folders: list[list[str]], names: Sequence[str]) -> None:
         }  # fmt: skip
         with st.expander("The intervals as a table"):
             st.dataframe(show.judged(columns), hide_index=True, height="content", alt=f"Paired differences, {name} against {names[0]}")
-    st.caption("Each interval stands for itself: of twenty that hold no difference, one is expected to look like one.")
+    st.caption(
+        "Each interval stands for itself. Verdicts are for all measures and tiers at once (Holm): that any of them calls luck a difference "
+        f"has a chance of {1 - CONFIDENCE:.0%}. More replications tell more apart."
+    )
 
 
 st.title("Compare")
