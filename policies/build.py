@@ -13,7 +13,6 @@ from policies.arena import allocate
 from policies.bundle import PolicyBundle, Scaling
 from policies.charge import CHARGE_RULES
 from policies.contracts import MEMORY_WORDS, PARAMS
-from policies.deadlines import NO_PLACE
 from policies.errors import SchemaError
 from policies.layout import CHARGES, DIMENSIONS, WINDOWS, Layout, LimitRow, nano_usd
 from policies.limits import BUCKET_UNIT
@@ -447,11 +446,8 @@ def _fill_tenants(
 
 
 def _fill_slots(state: State) -> None:
-    size = state.requests.size
-    state.requests["next"] = np.arange(1, size + 1)
-    state.requests["next"][size - 1] = NO_SLOT
-    state.requests["request"] = -1
-    state.requests["deadline_place"] = NO_PLACE
+    """All are free, and `next` says how far behind the slot after it the next free one is: memory not yet used stays untouched."""
+    state.requests[-1]["next"] = NO_SLOT - state.requests.size
     state.pulse[0]["free_slot"] = 0
     state.pulse[0]["expire_us"] = NEVER_US
 

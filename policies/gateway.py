@@ -9,7 +9,7 @@ slot and its number, so that an old timer of a slot in new use is recognised and
 from policies import capacity
 from policies.charge import charged_at_dispatch
 from policies.compile import inlined, rare
-from policies.deadlines import set_timer, watch_deadline
+from policies.deadlines import NO_PLACE, set_timer, watch_deadline
 from policies.flights import drop_flight
 from policies.limits import charge, fits
 from policies.lines import YIELDS, has_floor
@@ -91,7 +91,7 @@ def arrive(
         note(state, REJECT, SYSTEM_FULL, request_number, 0, NOWHERE, tenant, -1, -1, 0, 0, tier, 0)
         return NO_SLOT
     request = state.requests[slot]
-    pulse["free_slot"] = request["next"]
+    pulse["free_slot"] = slot + 1 + request["next"]
     pulse["in_system"] += 1
     request["request"] = request_number
     request["arrive_us"] = now_us
@@ -117,6 +117,7 @@ def arrive(
     request["service_class"] = service_class
     request["why"] = NO_REASON
     request["failed_at"] = NOWHERE
+    request["deadline_place"] = NO_PLACE
     if not _within_tenant_limits(state, tenant, input_tokens, max_output_tokens, now_us):
         end_unserved(state, slot, REJECT, TENANT_LIMIT, state.pulse[0]["why_limit"])
         return NO_SLOT

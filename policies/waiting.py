@@ -108,7 +108,7 @@ def finish(state: State, slot: int) -> None:
     pulse = state.pulse[0]
     forget_deadline(state, slot)
     state.requests[slot]["status"] = FREE
-    state.requests[slot]["next"] = pulse["free_slot"]
+    state.requests[slot]["next"] = pulse["free_slot"] - (slot + 1)
     pulse["free_slot"] = slot
     pulse["in_system"] -= 1
 
