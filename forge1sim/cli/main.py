@@ -28,6 +28,7 @@ INTERRUPTED = 130
 
 OWN_COMMANDS = {
     "run": "forge1sim.cli.run:run",
+    "sweep": "forge1sim.cli.sweep:sweep",
     "validate": "forge1sim.cli.scenarios:validate",
     "schema": "forge1sim.cli.scenarios:schema",
     "diff": "forge1sim.cli.diff:diff",

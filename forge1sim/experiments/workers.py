@@ -143,7 +143,7 @@ def _may_start(number: int, running: set[int], deaths: Counter[int], slots: int)
 
 
 def _replicate(ask: Ask) -> Any:
-    from forge1sim.experiments.outcome import replicate     # late, since it loads all that simulates
+    from forge1sim.experiments.outcome import replicate  # late, since it loads all that simulates
 
     return replicate(ask)
 
