@@ -45,6 +45,7 @@ class Proof:
     reference_keeps: bool
     better: bool
     draws: int
+    confidence: float                 # of each interval: all of them hold together with that of `Draws`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,11 @@ class Draws:
     def __post_init__(self) -> None:
         if self.pick < 2 or self.proof < 2 or self.finalists < 1:
             raise ExperimentError(f"{self.finalists} finalists on {self.pick} and {self.proof} draws; should be 1 or more on 2 or more")
+
+    @property
+    def usual_runs(self) -> int:
+        """How many runs it usually takes: finalists and defaults, then two or three of them again."""
+        return self.pick * (self.finalists + REFERENCES_AGAIN) + 2 * self.proof
 
 
 class Fresh:
@@ -180,6 +186,7 @@ def _proof(
         margins=tuple(mean_interval(_finite(_margins(constraint, mine, base)), confidence) for constraint in plan.constraints),
         keeps=keeps, reference_keeps=reference_keeps,
         better=keeps and (not reference_keeps or (no_worse and any(gain > 0 for gain in gains))), draws=len(mine),
+        confidence=confidence,
     )  # fmt: skip
 
 

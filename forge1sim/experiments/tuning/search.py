@@ -56,17 +56,13 @@ class Plan:
     seed: int
     replications: int
     batch: int
+    even: int                         # how many points fill the space evenly before the search proper
     short: tuple[str, ...] = ()
 
     @property
     def searched(self) -> int:
         """How many points are asked for, besides the references."""
         return self.trials - len(self.references)
-
-    @property
-    def even(self) -> int:
-        """How many of them fill the space evenly before the estimator takes over."""
-        return 2 * len(self.space) + 2
 
     def asks(self, point: Point, overrides: tuple[str, ...] = ()) -> list[Ask]:
         """The replications of a point."""

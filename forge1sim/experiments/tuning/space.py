@@ -181,7 +181,7 @@ def checked_space(ask: Ask, knobs: Iterable[str | Knob]) -> tuple[Knob, ...]:
             try:
                 with_point(ask, {knob.path: value}).load()
             except ScenarioError as error:
-                hint = "; a whole number is meant by low:high:int" if isinstance(knob, Range) and not knob.whole else ""
+                hint = "; a whole number is meant by low:high:int" if "valid integer" in error.problems[0] else ""
                 raise ExperimentError(f"--space {knob.text}: {value!r} cannot be: {error.problems[0]}{hint}") from error
     return space
 
