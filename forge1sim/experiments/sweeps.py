@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from forge1sim.ask import Ask, content_key
 from forge1sim.errors import ExperimentError, ScenarioError
+from forge1sim.experiments.backends import demand_backend
 from forge1sim.experiments.design import Axis, axes_of, checked, points_of
 from forge1sim.experiments.journal import JOURNAL, Entry, Journal
 from forge1sim.experiments.workers import as_finished, workers_of
@@ -167,6 +168,7 @@ def sweep_axes(
     if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
         raise ExperimentError(f"replications is {shown_value(replications)}, should be a whole number from 1")
     workers_of(workers)
+    demand_backend(backend, cluster)
     texts = points_of(axes, random=random, design=design, seed=ask.seed)
     if len(texts) * replications > MOST_RUNS:
         raise ExperimentError(f"{len(texts):,} points x {replications:,} replications are more than {MOST_RUNS:,} runs; take fewer")
