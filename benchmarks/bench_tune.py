@@ -1,7 +1,8 @@
 """What a search of policies is worth: on the quick start, and against random search and an even design.
 
-On the quick start 200 evaluations of a whole day, shipped defaults included, look for the least cost such that every promise is
-kept and no fewer requests are served than by the scenario's own policies. The figure comes from days that the search never saw.
+On the quick start 200 evaluations, shipped defaults included, look for the least cost such that every promise is kept
+and no fewer requests are served than by the scenario's own policies. They run the busy hours only, where limits bind; the last
+stage, and the figure, are of whole days that the search never saw.
 """
 
 import time
@@ -28,6 +29,7 @@ RESULTS = (
 ROOT = Path(__file__).parents[1]
 QUICKSTART, SMALL = ROOT / "scenarios" / "quickstart.yaml", Path(__file__).with_name("tuning_small.yaml")
 COST, ATTAINED, SERVED = "all.cost_usd", "slo.attained", "all.served_ratio"
+BUSY = ("start=2026-11-02T12:00:00Z", "horizon_s=4h")
 FRESH_SEED, FRESH_DRAWS = 5_000_000, 10
 PAIRS, BUDGET, BROKEN = 20, 80, 1000.0
 SMALL_SPACE = (
@@ -54,8 +56,10 @@ def run() -> dict[str, float]:
 
 def tune_quickstart(trials: int = 200) -> Tuning:
     """The search on the quick start: least cost, promises and served share as good as they are."""
-    kept = ["slos", f"{SERVED}>=baseline"]
-    return tune(Ask(scenario=str(QUICKSTART)), minimize=[COST], subject_to=kept, trials=trials, draws=Draws(pick=4, proof=10))
+    return tune(
+        Ask(scenario=str(QUICKSTART)), minimize=[COST], subject_to=["slos", f"{SERVED}>=baseline"], trials=trials, search_on=BUSY,
+        draws=Draws(pick=4, proof=10),
+    )  # fmt: skip
 
 
 def over_best_default(tuning: Tuning) -> tuple[float, float]:

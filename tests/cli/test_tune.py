@@ -24,7 +24,8 @@ def run(*arguments):
 
 def test_it_writes_bundles_that_run_and_says_what_was_proved(small, tmp_path):
     out = tmp_path / "out"
-    done = run(small, "--minimize", "all.wait_mean_s", "--space", "policies.queue.max_waiting=1:50:int", *QUICK, "--out", str(out), "--json")
+    goal = ["--minimize", "all.wait_mean_s", "--space", "policies.queue.max_waiting=1:50:int"]
+    done = run(small, *goal, *QUICK, "--out", str(out), "--json")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["trials"] == 6

@@ -17,6 +17,7 @@ from forge1sim.experiments.statistics.interval import Interval
 from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.experiments.tuning.goals import Constraint, front_of, mean_outcome, total_violation
 from forge1sim.experiments.tuning.search import COMPLETE, Evaluated, Plan
+from forge1sim.experiments.tuning.space import with_point
 from forge1sim.experiments.tuning.study import Holder, Runs, kept_outcomes
 
 PICK_SEEDS, PROOF_SEEDS = 1_000_000, 2_000_000        # above the seeds of the search
@@ -77,7 +78,7 @@ class Fresh:
         """The outcomes of each point, by its number. Raises ExperimentError if a run fails."""
         wanted = []
         for one in ones:
-            ask = self.plan.asks(one.point)[0]
+            ask = with_point(self.plan.ask, one.point)
             for seed in range(ask.seed + seeds, ask.seed + seeds + draws):
                 wanted.append((self.holder, f"fresh:{one.number}:{seed}", replace(ask, seed=seed)))
         found = kept_outcomes(self.runs, wanted)

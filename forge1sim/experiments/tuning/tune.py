@@ -143,6 +143,7 @@ def tune(
     seed: int | None = None,
     replications: int = 1,
     batch: int = 4,
+    search_on: Sequence[str] = (),
     short: Sequence[str] = (),
     defaults: bool = True,
     even: int | None = None,
@@ -165,6 +166,7 @@ def tune(
         seed: of the search; by default the scenario's, which the draws of the workload begin with in any case.
         replications: draws for each point, the same for all.
         batch: points that are asked for at once. Results depend on it, not on `workers`.
+        search_on: overrides for the search alone, such as the busy hours; the last stage runs the scenario as it is.
         short: overrides that make a run short; points that do worse there than the median are dropped. One objective only.
         defaults: compare with all shipped defaults, not with the scenario's own policies only.
         even: how many points fill the space evenly before the search proper; by default 2 for each knob and 2 more.
@@ -180,7 +182,8 @@ def tune(
     columns = columns_of(loaded)
     plan = _plan(
         ask, loaded, columns, space=space, minimize=minimize, maximize=maximize, subject_to=subject_to, trials=trials,
-        seed=ask.seed if seed is None else seed, replications=replications, batch=batch, short=short, defaults=defaults, even=even,
+        seed=ask.seed if seed is None else seed, replications=replications, batch=batch,
+        search_on=search_on, short=short, defaults=defaults, even=even,
     )  # fmt: skip
     workers_of(workers)
     made_of = _made_of(plan, loaded)
@@ -204,8 +207,8 @@ def _ask_of(scenario: str | Path) -> Ask:
 
 def _plan(
     ask: Ask, loaded: LoadedScenario, columns: Sequence[str], *, space: Sequence[str | Knob] | None, minimize: Sequence[str],
-    maximize: Sequence[str], subject_to: Sequence[str], trials: int, seed: int, replications: int, batch: int, short: Sequence[str],
-    defaults: bool, even: int | None,
+    maximize: Sequence[str], subject_to: Sequence[str], trials: int, seed: int, replications: int, batch: int, search_on: Sequence[str],
+    short: Sequence[str], defaults: bool, even: int | None,
 ) -> Plan:  # fmt: skip
     for option, value, most in (("trials", trials, MOST_TRIALS), ("replications", replications, 1000), ("batch", batch, 1000)):
         if not 1 <= value <= most:
@@ -222,10 +225,9 @@ def _plan(
         ask=ask, space=knobs, objectives=objectives, constraints=parse_constraints(subject_to, loaded, columns),
         references=(shipped_defaults(loaded) if defaults else ({},))[: max(1, trials // 2)], own=own_point(loaded, knobs),
         trials=trials, seed=seed, replications=replications, batch=batch,
-        even=2 * len(knobs) + 2 if even is None else even, short=tuple(short),
+        even=2 * len(knobs) + 2 if even is None else even, search_on=tuple(search_on), short=tuple(short),
     )  # fmt: skip
-    if short:
-        plan.asks({}, plan.short)[0].load()
+    plan.asks({}, plan.short)[0].load()
     return plan
 
 
@@ -236,6 +238,7 @@ def _made_of(plan: Plan, loaded: LoadedScenario) -> dict[str, Any]:
         "objective": [one.text for one in plan.objectives], "constraint": [one.text for one in plan.constraints],
         "number of shipped defaults": len(plan.references), "seed": [plan.ask.seed, plan.seed], "replications": plan.replications,
         "batch": plan.batch, "number of even points": plan.even, "short run": list(plan.short),
+        "part to search on": list(plan.search_on),
     }  # fmt: skip
 
 
