@@ -31,6 +31,7 @@ MOST_BLOCKS = 300
 CLOSE_ENOUGH = 0.002                # of the program's value: the bound cannot rise by more
 _MOST_ROUNDS = 60
 _MOST_WAIT = 12                     # blocks after its first that a request is looked at one by one
+_GOLDEN = 0.6180339887498949       # steps of this part of a circle are spread evenly, however many there are
 _SMOOTHING = 0.5                    # how far from the best prices so far towards the program's
 
 
@@ -40,8 +41,9 @@ class Bound:
 
     `floor_nano_usd` is what the cheapest answer of each request costs, limits and quality aside. `program_nano_usd` is the value
     of the linear program that the prices are from: the bound could not be above it with better prices.
-    `models`, shape (n,), is the model that the program's own schedule gives each request; `ranking`, shape (n, models), all models
-    by what they are worth to it at these prices, the best first, -1 after the last that may serve it.
+    `models`, shape (n,), is the model that the program's own schedule gives each request, `from_us` when its block begins;
+    `ranking`, shape (n, models), all models by what they are worth to it at these prices, the best first, -1 after the last
+    that may serve it.
     """
 
     bound_nano_usd: float
@@ -55,6 +57,7 @@ class Bound:
     rounds: int
     seconds: float
     models: Ints = field(repr=False)
+    from_us: Ints = field(repr=False)
     ranking: NDArray[np.int16] = field(repr=False)
 
     @property
@@ -79,11 +82,12 @@ def clairvoyant_bound(
     asked_pm = float(realised.quality_pm) if quality_mean is None else quality_mean * 1000.0 * len(realised.requests)
     search = _Search(_Problem(realised, block_s, asked_pm))
     search.run(began_s + time_limit_s)
+    models, from_us = search.schedule()
     return Bound(
-        bound_nano_usd=search.best, floor_nano_usd=search.problem.floor(), paid_nano_usd=realised.paid_nano_usd,
+        bound_nano_usd=float(search.best), floor_nano_usd=search.problem.floor(), paid_nano_usd=realised.paid_nano_usd,
         program_nano_usd=search.solution.nano_usd, requests=len(realised.requests), quality_mean=asked_pm / 1000 / len(realised.requests),
-        block_s=block_s, proposals=search.program.size, rounds=search.rounds, models=search.schedule(),
-        ranking=search.ranking(), seconds=time.perf_counter() - began_s,
+        block_s=block_s, proposals=search.program.size, rounds=search.rounds, models=models,
+        from_us=from_us, ranking=search.ranking(), seconds=time.perf_counter() - began_s,
     )  # fmt: skip
 
 
@@ -157,15 +161,15 @@ class _Problem:
 
     def _may_be_short(self, room: Room, units: dict[int, Floats]) -> bool:
         """Whether all requests that might come in some block could ask for more than it gives. Drops windows that never are."""
-        most = np.zeros(len(self.first))
+        most: Floats = np.zeros(len(self.first))
         for route, found in units.items():
             most = np.maximum(most, np.where(self.is_open[:, route], found, 0.0))
-        change = np.bincount(self.first, weights=most, minlength=self.blocks.count + 1)
-        change -= np.bincount(self.last + 1, weights=most, minlength=self.blocks.count + 1)
-        asked = np.cumsum(change)[:-1] * (1 + 1e-9) + 1e-6
+        change = _summed(self.first, most, self.blocks.count + 1)
+        change -= _summed(self.last + 1, most, self.blocks.count + 1)
+        asked = np.asarray(np.cumsum(change)[:-1] * (1 + 1e-9) + 1e-6, dtype=np.float64)
         total = np.concatenate([[0.0], np.cumsum(asked)])
         room.windows = [(lo, hi, amount) for lo, hi, amount in room.windows if min(total[hi + 1] - total[lo], most.sum() + 1) > amount]
-        room.has_level = room.has_level and bool((asked > room.gain).any())
+        room.has_level = room.has_level and most.sum() >= min(room.opening, float(room.cap.min(initial=np.inf))) and _runs_out(room, asked)
         return room.has_level or bool(room.windows)
 
     def rates(self, prices: Prices) -> tuple[Floats, float]:
@@ -188,8 +192,8 @@ class _Problem:
 
         And the block where; shape (n, routes) each. Infinite where a route is closed.
         """
-        found = np.full(self.is_open.shape, np.inf)
-        where = np.repeat(self.first.astype(np.int32)[:, None], found.shape[1], axis=1)
+        found: Floats = np.full((len(self.first), len(self.units)), np.inf)
+        where = np.repeat(self.first[:, None], len(self.units), axis=1)
         later = np.minimum.accumulate(rate[:, ::-1], axis=1)[:, ::-1]
         wait = self.last - self.first
         for route, units in enumerate(self.units):
@@ -219,8 +223,8 @@ class _Problem:
         place = np.full(groups, -1)
         place[chosen] = np.arange(len(chosen))
         rows = np.arange(len(route))
-        cost = np.bincount(group_of, weights=self.nano_usd[rows, route], minlength=groups)
-        quality = np.bincount(group_of, weights=self.quality_pm[rows, route], minlength=groups)
+        cost = _summed(group_of, self.nano_usd[rows, route], groups)
+        quality = _summed(group_of, self.quality_pm[rows, route], groups)
         keys, units = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
         for number, taken in enumerate(self.units):
             mine = np.flatnonzero((route == number) & (place[group_of] >= 0))
@@ -228,10 +232,27 @@ class _Problem:
                 keys.append((place[group_of[mine]] * len(self.rooms) + room) * self.blocks.count + block[mine])
                 units.append(found[mine])
         key, at = np.unique(np.concatenate(keys), return_inverse=True)
-        total = np.bincount(at, weights=np.concatenate(units), minlength=len(key))
-        pair, at_block = np.divmod(key, self.blocks.count)
-        at_place, room_of = np.divmod(pair, max(1, len(self.rooms)))
+        total = _summed(at, np.concatenate(units), len(key))
+        pair: Ints = key // self.blocks.count
+        at_place: Ints = pair // max(1, len(self.rooms))
+        room_of: Ints = pair % max(1, len(self.rooms))
+        at_block: Ints = key % self.blocks.count
         return Proposals(groups=chosen, nano_usd=cost[chosen], quality_pm=quality[chosen], taken=(at_place, room_of, at_block, total))
+
+
+def _summed(place: Ints, values: Floats, count: int) -> Floats:
+    """The sum of the values at each of `count` places."""
+    return np.asarray(np.bincount(place, weights=values, minlength=count), dtype=np.float64)
+
+
+def _runs_out(room: Room, asked: Floats) -> bool:
+    """Whether a level would fall below 0 if all of `asked`, shape (blocks,), were taken."""
+    level = room.opening
+    for gain, cap, units in zip(room.gain.tolist(), room.cap.tolist(), asked.tolist(), strict=True):
+        level = min(cap, level + gain - units)
+        if level < 0:
+            return True
+    return False
 
 
 def _cheapest_from(rate: Floats) -> Ints:
@@ -253,7 +274,7 @@ class _Search:
         n = len(problem.first)
         money = max(1.0, float(realised.answer_nano_usd.sum()) / n)
         self.program = Program(problem.rooms, problem.blocks.count, self.groups, problem.asked_pm, n, money)
-        self.made: list[tuple[Ints, Ints]] = []             # which route each request takes, and which groups were proposed so
+        self.made: list[tuple[Ints, Ints, Ints]] = []       # route and block of each request, and the groups that were proposed so
         self.best, self.rounds = -np.inf, 0
         self.best_prices = self._no_prices()
         self.solution: Solution
@@ -264,7 +285,7 @@ class _Search:
         self._propose(problem.choices.route_of[realised.deployments], problem.blocks.of(realised.sent_us), np.arange(self.groups))
         found, where = problem.priced(problem.rates(self.best_prices)[0])
         price = self._best_quality_price(found, problem.rates(self.best_prices)[1], 0.0)
-        for part in (0.0, 0.5, 0.9, 1.0, 1.1, 2.0, 10.0):
+        for part in (0.0, 0.9, 1.0, 1.1, 3.0) if price > 0 else (0.0,):
             route = (found - part * price * problem.quality_pm).argmin(axis=1)
             self._propose(route, where[np.arange(len(route)), route], np.arange(self.groups))
         part = _SMOOTHING
@@ -286,7 +307,7 @@ class _Search:
 
     def _propose(self, route: Ints, block: Ints, chosen: Ints) -> None:
         self.program.add(self.problem.columns(route, block.astype(np.int64), self.group_of, chosen))
-        self.made.append((route.astype(np.int16), chosen))
+        self.made.append((route.astype(np.int16), block.astype(np.int16), chosen))
 
     def _try(self, prices: Prices) -> bool:
         """The bound at these prices, and proposals that are worth weighing; False if there are none."""
@@ -307,7 +328,7 @@ class _Search:
             here = np.flatnonzero(route == number)
             for room, units in taken.items():
                 cost[here] += asked[room, block[here]] * units[here]
-        saved = self.solution.worth - np.bincount(self.group_of, weights=cost, minlength=self.groups)
+        saved = self.solution.worth - _summed(self.group_of, cost, self.groups)
         chosen = np.flatnonzero(saved > 1e-6 * self.program.money)
         if len(chosen):
             self._propose(route, block, chosen)
@@ -341,24 +362,29 @@ class _Search:
             self.best, self.best_prices = best, Prices(levels=self.best_prices.levels, windows=self.best_prices.windows, quality=best_price)
         return best_price
 
-    def schedule(self) -> Ints:
-        """A model for each request: proposals are drawn in proportion to their weights, evenly over a group's members."""
+    def schedule(self) -> tuple[Ints, Ints]:
+        """A model for each request, and when its block begins, shape (n,) each.
+
+        Proposals are drawn in proportion to their weights, evenly over the members of a group.
+        """
         n = len(self.group_of)
         order = np.argsort(self.group_of, kind="stable")
         starts = np.searchsorted(self.group_of[order], np.arange(self.groups))
         rank = np.empty(n, dtype=np.int64)
         rank[order] = np.arange(n) - starts[self.group_of[order]]
-        point = (rank + 0.5) * 0.6180339887498949 % 1.0     # evenly spread, whatever the number of members
+        point = (rank + 0.5) * _GOLDEN % 1.0
         total = np.zeros(self.groups)
-        for (_, chosen), weights in zip(self.made, self.solution.weights, strict=False):
+        for (_, _, chosen), weights in zip(self.made, self.solution.weights, strict=False):
             total[chosen] += weights
-        route, passed = self.made[0][0].astype(np.int64), np.zeros(self.groups)
-        for (proposed, chosen), weights in zip(self.made, self.solution.weights, strict=False):
+        route, block = (one.astype(np.int64) for one in self.made[0][:2])
+        passed = np.zeros(self.groups)
+        for (routes, blocks, chosen), weights in zip(self.made, self.solution.weights, strict=False):
             before = passed[self.group_of]
             passed[chosen] += weights / np.maximum(total[chosen], 1e-12)
             drawn = (point >= before) & (point < passed[self.group_of])
-            route[drawn] = proposed[drawn]
-        return np.array([one.model for one in self.problem.choices.routes], dtype=np.int64)[route]
+            route[drawn], block[drawn] = routes[drawn], blocks[drawn]
+        models = np.array([one.model for one in self.problem.choices.routes], dtype=np.int64)
+        return models[route], self.problem.blocks.edges[block]
 
     def ranking(self) -> NDArray[np.int16]:
         """Models by value at the best prices, shape (n, models); -1 after the last that may serve a request."""

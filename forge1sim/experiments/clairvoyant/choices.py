@@ -91,7 +91,7 @@ class Choices:
     @cached_property
     def suited(self) -> Flags:
         """Whether a model may serve a request at all, shape (n, models)."""
-        state, requests, n = self._state, self.requests, len(self.requests)
+        state, requests = self._state, self.requests
         fits = self._of("input_tokens") + self.most_output <= state.models["context_tokens"][None, :]
         wanted = np.zeros((self.models + 1, self.models), dtype=bool)
         for model in range(self.models):
@@ -109,12 +109,12 @@ class Choices:
                 output = state.models["output_nano_usd_per_1m"][None, :]
                 worst = (self._of("input_tokens") * dearest + self.most_output * output + _MILLION - 1) // _MILLION
                 suited &= (budget[:, None] <= 0) | (worst <= budget[:, None])
-        return suited.reshape(n, self.models)
+        return np.asarray(suited, dtype=bool)
 
     def open_to(self, route: int) -> Flags:
         """Which requests a route may serve, shape (n,)."""
         one = self.routes[route]
-        return self.open_routes[self.access, route] & self.suited[:, one.model] & ~self._too_large(one)
+        return np.asarray(self.open_routes[self.access, route] & self.suited[:, one.model] & ~self._too_large(one))
 
     def uses(self, rule: int) -> Ints:
         """Units of a charge rule, as the provider counts them, shape (n, models)."""
@@ -134,14 +134,14 @@ class Choices:
         return np.minimum(self._of("output_tokens"), self.most_output)
 
     def _of(self, name: str) -> Ints:
-        return self.requests[name].astype(np.int64)[:, None]
+        return np.asarray(self.requests[name], dtype=np.int64)[:, None]
 
     def _price(self, fresh: Ints, cached: Ints, output: Ints) -> Ints:
         price = self._state.models
         total = (
             fresh * price["input_nano_usd_per_1m"] + cached * price["cached_nano_usd_per_1m"] + output * price["output_nano_usd_per_1m"]
         )
-        return (total + _MILLION - 1) // _MILLION
+        return np.asarray((total + _MILLION - 1) // _MILLION, dtype=np.int64)
 
     def _too_large(self, route: Route) -> Flags:
         """Whether a request never passes a limit of this route, however idle, shape (n,)."""

@@ -5,8 +5,13 @@ so that all limits hold and quality is delivered; its dual prices lead to better
 Wolfe, "Decomposition principle for linear programs", Operations Research 8 (1960).
 """
 
+import ctypes
+import os
+import sys
 from dataclasses import dataclass
+from functools import cache
 
+import highspy
 import numpy as np
 import pulp
 from numpy.typing import NDArray
@@ -83,9 +88,24 @@ class Program:
     def solve(self, time_limit_s: float) -> Solution:
         """Solve it anew. Somebody left out, or quality out of reach, costs a penalty: there are prices in any case."""
         made = _Made(self)
+        _let_highs_greet()
         solver = pulp.HiGHS(msg=False, threads=1, timeLimit=max(1.0, time_limit_s), solver="ipm", run_crossover="off")
         made.problem.solve(solver)
         return made.solution()
+
+
+@cache
+def _let_highs_greet() -> None:
+    """HiGHS prints its name on standard output when it is first made, whatever its options. That belongs on standard error."""
+    libc, kept = ctypes.CDLL(None), os.dup(1)
+    try:
+        sys.stdout.flush()
+        os.dup2(2, 1)
+        highspy.Highs()  # type: ignore[no-untyped-call]
+        libc.fflush(None)
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 class _Made:
@@ -102,7 +122,8 @@ class _Made:
         quality: dict[pulp.LpVariable, float] = {self.short: 1.0}
         used: list[list[dict[pulp.LpVariable, float]]] = [[{} for _ in range(program.blocks)] for _ in program.rooms]
         for one, weights in zip(program.proposals, self.weights, strict=True):
-            for weight, group, cost, delivered in zip(weights, one.groups.tolist(), one.nano_usd.tolist(), one.quality_pm.tolist(), strict=True):
+            figures = zip(weights, one.groups.tolist(), one.nano_usd.tolist(), one.quality_pm.tolist(), strict=True)
+            for weight, group, cost, delivered in figures:
                 served[group][weight] = 1.0
                 self.cost[weight] = cost / program.money
                 quality[weight] = delivered / program.scale_pm
@@ -138,7 +159,7 @@ class _Made:
 
     def _variable(self, low: float = 0.0, high: float | None = None) -> pulp.LpVariable:
         self.number += 1
-        return pulp.LpVariable(f"v{self.number}", low, high)
+        return self.problem.add_variable(f"v{self.number}", low, high)
 
     def _row(self, terms: dict[pulp.LpVariable, float], sense: int, value: float) -> pulp.LpConstraint:
         row = pulp.LpConstraint(pulp.LpAffineExpression(terms), sense, rhs=value)

@@ -53,7 +53,8 @@ class Realised:
 def answers_among(rows: NDArray[np.void]) -> NDArray[np.void]:
     """The COMPLETE rows of a log in order of request number; at most one for each request."""
     done = rows[rows["kind"] == COMPLETE]
-    return done[np.argsort(done["request"], kind="stable")]
+    order = np.argsort(done["request"], kind="stable")
+    return np.asarray(done[order])
 
 
 def realised_of(

@@ -33,12 +33,13 @@ class Replay:
 def replay(realised: Realised, bound: Bound) -> Replay:
     """Run the served requests again, each asking for the model that the bound's schedule gives it, with no fallback.
 
-    Providers, limits, faults and luck are those of the policy's run. Requests come when they came and are served in that order; shares
-    of tiers are not kept. The bound knows blocks and fractions; who therefore finds no room in time asks for the next best model at the
-    bound's prices in another run, up to 8 times.
+    Providers, limits, faults and luck are those of the policy's run. Requests come when their block of the schedule begins,
+    or when they came if that is later, and are served in that order; shares of tiers are not kept. The bound knows blocks
+    and fractions: who finds no room in time asks for the next best model at the bound's prices in another run, up to 8 times.
     """
     requests = realised.requests.copy()
     requests["wanted"] = bound.models
+    requests["arrive_us"] = np.maximum(requests["arrive_us"], bound.from_us)
     tried = np.zeros(len(requests), dtype=np.int64)
     best = _run(realised, requests)
     for _ in range(MOST_REPAIRS):
@@ -66,16 +67,20 @@ def _ask_next(requests: NDArray[np.void], bound: Bound, missed: NDArray[np.int64
 
 
 def _run(realised: Realised, requests: NDArray[np.void]) -> NDArray[np.void]:
-    """The answers of a run of these requests."""
+    """The answers of a run of these requests, whose rows are in any order; `request` of an answer is such a row."""
+    order = np.lexsort((requests["number"], requests["tenant"], requests["arrive_us"]))
+    requests = requests[order]
     kept: list[NDArray[np.void]] = []
     last_us = int(requests["arrive_us"][-1]) + 1
     stage = Stage(
-        realised.layout, _bundle(realised.bundle), realised.faults, iter([requests.copy()]), start_us=realised.start_us,
+        realised.layout, _bundle(realised.bundle), realised.faults, iter([requests]), start_us=realised.start_us,
         horizon_us=last_us - realised.start_us, drain_us=realised.end_us - last_us, seed=realised.seed,
         sink=lambda rows: kept.append(rows[rows["kind"] == COMPLETE]), estimation=realised.estimation,
     )  # fmt: skip
     run_compiled(stage)
-    return answers_among(np.concatenate(kept) if kept else np.zeros(0, ROW))
+    answers = answers_among(np.concatenate(kept) if kept else np.zeros(0, ROW))
+    answers["request"] = order[answers["request"]]
+    return answers
 
 
 def _bundle(bundle: PolicyBundle) -> PolicyBundle:

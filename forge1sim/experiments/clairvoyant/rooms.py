@@ -72,7 +72,7 @@ def cut_time(start_us: int, horizon_end_us: int, end_us: int, block_us: int) -> 
     """Blocks at whole multiples of `block_us` from the start to the horizon, and one more up to the end."""
     inner = np.arange(start_us // block_us + 1, -(-horizon_end_us // block_us), dtype=np.int64) * block_us
     edges = [start_us, *inner.tolist(), max(horizon_end_us, start_us + 1)]
-    return Blocks(np.array(edges + [end_us] if end_us > edges[-1] else edges, dtype=np.int64))
+    return Blocks(np.array([*edges, end_us] if end_us > edges[-1] else edges, dtype=np.int64))
 
 
 def scales_of(faults: Sequence[Fault], start_us: int) -> list[tuple[int, float]]:
@@ -104,7 +104,7 @@ class _Scale:
         """The integral of the limit in force, at least 1 unit, over a span: units x microseconds."""
         cuts = np.unique(np.clip(np.concatenate([[begin_us, end_us], self._at]), begin_us, end_us))
         pieces = zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)
-        return sum(max(1.0, amount * self.largest(lo, lo)) * (hi - lo) for lo, hi in pieces)
+        return float(sum(max(1.0, amount * self.largest(lo, lo)) * (hi - lo) for lo, hi in pieces))
 
 
 def closed_blocks(faults: Sequence[Fault], start_us: int, blocks: Blocks) -> NDArray[np.bool_]:
@@ -169,7 +169,7 @@ def _fill_level(room: Room, depth: float, per_us: float, blocks: Blocks, scale: 
     spans = list(zip(blocks.edges[:-1].tolist(), blocks.edges[1:].tolist(), strict=True))
     room.has_level, room.per_s = True, per_us * 1e6
     if scale is None or not scale.is_cut:
-        room.gain, room.cap = np.diff(blocks.edges) * per_us, np.full(blocks.count, depth)
+        room.gain, room.cap = np.diff(blocks.edges) * per_us, np.full(blocks.count, float(depth))
     else:
         per_min = per_us * _MINUTE_US
         room.gain = np.array([scale.amount_us(per_min, lo, hi) / _MINUTE_US for lo, hi in spans])
