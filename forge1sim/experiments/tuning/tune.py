@@ -303,6 +303,8 @@ def _named(one: Evaluated) -> str:
 
 def _written(column: str, value: float, low: float, high: float) -> str:
     measure = MEASURES.get(column.partition(".")[2])
+    if not math.isfinite(low):
+        return f"{value:+.4g} (the same in every draw)" if measure is None else f"{measure.change(value)} (the same in every draw)"
     if measure is None:
         return f"{value:+.4g} ({low:+.4g} to {high:+.4g})"
     return f"{measure.change(value)} ({measure.change(low)} to {measure.change(high)})"
