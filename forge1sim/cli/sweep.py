@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forge1sim.cli.loading import load
 from forge1sim.cli.output import (
     DataFolderOption,
     JsonOption,
@@ -30,6 +31,7 @@ from forge1sim.cli.run import Driver
 
 if TYPE_CHECKING:
     from forge1sim.experiments.sweeps import Progress, Sweep
+    from forge1sim.scenario.load import LoadedScenario
 
 SOME_FAILED = 1
 INTERRUPTED = 130
@@ -88,10 +90,12 @@ def sweep(
 
     axes = checked([axis_of_setting(setting) for setting in settings or ()])
     _name_folders(policy_folders or (), data_folders or ())
+    loaded = load(scenario)
+    _demand_known(measures or (), loaded)
     try:
         with _progress(quiet) as on_progress:
             done = sweep_axes(
-                Ask(scenario=str(scenario), seed=_seed(scenario, seed), driver=driver.value), axes,
+                Ask(scenario=str(scenario), seed=loaded.seed if seed is None else seed, driver=driver.value), axes,
                 replications=replications, random=random, design=design.value, out=out, anew=force,
                 workers=workers, backend=backend.value, cluster=cluster, on_progress=on_progress,
             )  # fmt: skip
@@ -110,10 +114,19 @@ def sweep(
         raise typer.Exit(SOME_FAILED)
 
 
-def _seed(scenario: Path, seed: int | None) -> int:
-    from forge1sim.cli.loading import load  # noqa: PLC0415
+def _demand_known(measures: Sequence[str], loaded: "LoadedScenario") -> None:
+    """A number that no run will have is told before the first one."""
+    from forge1sim.errors import ExperimentError  # noqa: PLC0415
+    from forge1sim.experiments.outcome import ATTAINED  # noqa: PLC0415
+    from forge1sim.metrics.slo import ALL_TIERS  # noqa: PLC0415
+    from forge1sim.results.measures import MEASURES  # noqa: PLC0415
+    from forge1sim.scenario.problems import nearest, shown_value  # noqa: PLC0415
 
-    return load(scenario).seed if seed is None else seed
+    tiers = (ALL_TIERS, *(tier.name for tier in loaded.bundle.tiers))
+    known = [*(f"{tier}.{name}" for tier in tiers for name in MEASURES), ATTAINED]
+    for measure in measures:
+        if measure not in known:
+            raise ExperimentError(f"--measure {shown_value(measure)} is no number of the outcome; {nearest(measure, known, 'numbers')}")
 
 
 def _name_folders(policies: Sequence[Path], data: Sequence[Path]) -> None:
