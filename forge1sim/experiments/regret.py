@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.clairvoyant import Bound, clairvoyant_bound, realise
+from forge1sim.experiments.clairvoyant import Bound, check_block_s, clairvoyant_bound, realise
 from forge1sim.experiments.statistics.interval import Interval
 from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.metrics.slo import ALL_TIERS
@@ -133,6 +133,7 @@ def regret(
     """
     if not 1 <= replications <= 10_000:
         raise ExperimentError(f"replications is {replications}, must be between 1 and 10,000")
+    check_block_s(block_s)
     chosen = dict(policies) or shipped_policies()
     lines: list[RegretLine] = []
     for name, overrides in chosen.items():
@@ -150,8 +151,8 @@ def bound_of(ask: Ask, *, quality: Quality = "delivered", block_s: float | None 
 
 def _bounded(ask: Ask, quality: Quality, block_s: float | None) -> tuple[dict[str, Any], Bound]:
     loaded = ask.load()
-    realised, result = realise(loaded, seed=ask.seed, driver=ask.driver)
     asked = None if quality == "delivered" else promised_quality(loaded)
+    realised, result = realise(loaded, seed=ask.seed, driver=ask.driver)
     counts = {**result.summary["requests"], "quality": realised.quality_mean}
     return counts, clairvoyant_bound(realised, quality_mean=asked, block_s=block_s)
 

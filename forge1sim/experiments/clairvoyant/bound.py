@@ -30,7 +30,7 @@ BLOCK_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 30
 MOST_BLOCKS = 300
 CLOSE_ENOUGH = 0.002                # of the program's value: the bound cannot rise by more
 _MOST_ROUNDS = 60
-_MOST_WAIT = 12                     # blocks after its first that a request is looked at one by one
+_MOST_WAIT = 64                     # blocks after its first that a request is looked at one by one
 _GOLDEN = 0.6180339887498949       # steps of this part of a circle are spread evenly, however many there are
 _SMOOTHING = 0.5                    # how far from the best prices so far towards the program's
 
@@ -96,13 +96,18 @@ def default_block_s(span_s: float) -> float:
     return next((block_s for block_s in BLOCK_SECONDS if span_s / block_s <= MOST_BLOCKS), BLOCK_SECONDS[-1])
 
 
+def check_block_s(block_s: float | None) -> None:
+    """Raise ExperimentError if time cannot be cut so."""
+    if block_s is not None and not 0.001 <= block_s <= 1e7:
+        raise ExperimentError(f"block_s is {block_s}, must be between 0.001 and 10,000,000")
+
+
 def _check(realised: Realised, quality_mean: float | None, block_s: float | None) -> None:
     if not len(realised.requests):
         raise ExperimentError("the policy served no request; a bound needs at least one")
     if quality_mean is not None and not 0 <= quality_mean <= 1:
         raise ExperimentError(f"quality_mean is {quality_mean}, must be between 0 and 1")
-    if block_s is not None and not 0.001 <= block_s <= 1e7:
-        raise ExperimentError(f"block_s is {block_s}, must be between 0.001 and 10,000,000")
+    check_block_s(block_s)
 
 
 class _Problem:
