@@ -28,10 +28,14 @@ INTERRUPTED = 130
 
 OWN_COMMANDS = {
     "run": "forge1sim.cli.run:run",
+    "compare": "forge1sim.cli.compare:compare",
+    "sweep": "forge1sim.cli.sweep:sweep",
     "validate": "forge1sim.cli.scenarios:validate",
     "schema": "forge1sim.cli.scenarios:schema",
     "diff": "forge1sim.cli.diff:diff",
     "tune": "forge1sim.cli.tune:tune",
+    "sensitivity": "forge1sim.cli.sensitivity:sensitivity",
+    "regret": "forge1sim.cli.regret:regret",
     "check": "forge1sim.cli.check:check",
     "workload": "forge1sim.cli.workload:workload",
     "policies": "forge1sim.cli.policies:policies",

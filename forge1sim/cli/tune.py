@@ -52,6 +52,13 @@ def tune(
     trials: Annotated[int, typer.Option("--trials", help="Points in all, shipped defaults included.")] = 200,
     replications: Annotated[int, typer.Option("--replications", help="Draws for each point, the same for all.")] = 1,
     batch: Annotated[int, typer.Option("--batch", help="Points asked for at once; the result depends on it, not on --workers.")] = 4,
+    search_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search-on", metavar="PATH=VALUE",
+            help="For the search alone, e.g. the busy hours: horizon_s=4h; the last stage runs the whole. May be repeated.",
+        ),
+    ] = None,
     short: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,9 +99,9 @@ def tune(
         tuning = search(
             Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=seed), space,
             minimize=minimize or (), maximize=maximize or (), subject_to=subject_to or (),
-            trials=trials, replications=replications, batch=batch, short=short or (), defaults=defaults,
-            draws=Draws(finalists=finalists, proof=final_replications), storage=storage, study=study, workers=workers, backend=backend,
-            on_progress=on_progress,
+            trials=trials, replications=replications, batch=batch, search_on=search_on or (), short=short or (),
+            defaults=defaults, draws=Draws(finalists=finalists, proof=final_replications), storage=storage, study=study,
+            workers=workers, backend=backend, on_progress=on_progress,
         )  # fmt: skip
     if out is not None:
         with result_folder(out, force=force) as folder:

@@ -51,10 +51,16 @@ class Backend(Protocol):
         """End every worker that was started here, at once."""
 
 
-def backend_named(name: str, workers: int, cluster: str | None) -> Backend:
-    """Make a backend ready. Raises ExperimentError: unknown, not installed, or the cluster does not answer."""
-    if cluster is not None and name in BACKENDS and name not in CLUSTERS:
+def demand_backend(name: str, cluster: str | None) -> None:
+    """Raise ExperimentError for a backend that there is not, and for a cluster that it does not know."""
+    if name not in BACKENDS:
+        raise ExperimentError(f"backend is {name!r}, should be one of {', '.join(BACKENDS)}")
+    if cluster is not None and name not in CLUSTERS:
         raise ExperimentError(f"cluster is {cluster!r}, but backend {name!r} knows no clusters; take {' or '.join(CLUSTERS)}")
+
+
+def backend_named(name: str, workers: int, cluster: str | None) -> Backend:
+    """Make a backend ready. Raises ExperimentError: not installed, or the cluster does not answer."""
     match name:
         case "serial":
             return _Serial()
@@ -62,9 +68,8 @@ def backend_named(name: str, workers: int, cluster: str | None) -> Backend:
             return _Processes(workers)
         case "ray":
             return _Ray(workers, cluster)
-        case "dask":
+        case _:
             return _Dask(workers, cluster)
-    raise ExperimentError(f"backend is {name!r}, should be one of {', '.join(BACKENDS)}")
 
 
 class _Serial:

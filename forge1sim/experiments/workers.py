@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError, Forge1Error
-from forge1sim.experiments.backends import CLUSTERS, Backend, LostError, backend_named
+from forge1sim.experiments.backends import CLUSTERS, Backend, LostError, backend_named, demand_backend
 from policies.errors import PoliciesError
 
 Value = TypeVar("Value")
@@ -77,6 +77,7 @@ def as_finished(
     Raises ExperimentError: bad arguments, or no such cluster.
     """
     at_once = workers_of(workers)
+    demand_backend(backend, cluster)
     if not asks:
         return
     _compile_once(asks, backend)

@@ -69,8 +69,9 @@ def test_a_killed_process_costs_the_runs_in_flight_and_no_more(tmp_path):
     check_one_death("processes", tmp_path)
 
 
-def test_ray_equals_the_local_one_and_survives_a_killed_worker(small, tmp_path):
+def test_ray_equals_the_local_one_and_survives_a_killed_worker(small, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)
     try:
         check_cluster("ray", small, tmp_path)
     finally:

@@ -11,7 +11,6 @@ from forge1sim.experiments.statistics.quantiles import (
     mean_of_quantiles,
     pooled_quantile,
     quantile_interval,
-    sectioning_interval,
 )
 from forge1sim.experiments.statistics.ratios import ratio_interval
 from forge1sim.experiments.statistics.selection import Selection, select
@@ -21,6 +20,5 @@ from forge1sim.experiments.statistics.warm_up import WarmUp, batch_means_interva
 __all__ = [
     "CONFIDENCE", "CORRECTIONS", "Floats", "Interval", "Precision", "Selection", "WarmUp", "Watch", "adjusted",
     "batch_means_interval", "deletion_interval", "fewest_events", "mean_interval", "mean_of_quantiles", "mser5",
-    "paired_interval", "paired_p_value", "pooled_quantile", "quantile_interval", "ratio_interval", "sectioning_interval",
-    "select",
+    "paired_interval", "paired_p_value", "pooled_quantile", "quantile_interval", "ratio_interval", "select",
 ]  # fmt: skip

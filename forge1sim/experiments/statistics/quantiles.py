@@ -3,10 +3,13 @@
 *Mean of quantiles*: what is the p99 of a day, on average over days? The quantile is taken in each
 replication, and the interval is that of their mean. For horizons that end by themselves.
 
-*Pooled*: above what do 1 % of all requests lie? The quantile of all replications together; its spread
-comes from the quantiles of the replications around it (sectioning: Asmussen and Glynn, Stochastic
-Simulation, 2007, III.5). For the steady state, where the mean of quantiles is biased: a quantile of few
+*Pooled*: above what do 1 % of all requests lie? The quantile of all replications together; its spread comes from leaving
+each replication out in turn (jackknife). For the steady state, where the mean of quantiles is biased: a quantile of few
 values that depend on each other is off by an amount that no number of replications takes away.
+
+Long waits come in clusters: 300 requests in one jam tell little more than one. The number beyond a pooled quantile is
+therefore divided by the design effect, the variance of how many lie beyond it in a replication over what it would be
+if requests were independent. Twenty must be left. With 15, 93 of 100 intervals held the truth in M/M/1 at load 0.9, with 8, 88.
 """
 
 import math
@@ -29,6 +32,8 @@ from forge1sim.experiments.statistics.interval import (
 from forge1sim.experiments.statistics.means import FEWEST, is_constant, mean_interval
 
 FEWEST_IN_TAIL = 10
+FEWEST_INDEPENDENT = 20
+MEDIAN = 0.5
 
 
 def fewest_events(ratio: float) -> int:
@@ -66,33 +71,55 @@ def mean_of_quantiles(samples: Sequence[ArrayLike], ratio: float, confidence: fl
 def pooled_quantile(samples: Sequence[ArrayLike], ratio: float, confidence: float = CONFIDENCE) -> Interval:
     """Interval of the quantile of all values together, from the values of each replication.
 
-    Not trusted where all together are too few. Raises ExperimentError.
+    Not trusted where fewer than twenty independent values lie beyond it. Raises ExperimentError.
     """
     values = [as_values("a replication", sample) for sample in samples]
-    total = sum(len(mine) for mine in values)
-    pooled = float(np.quantile(np.concatenate(values), ratio)) if total else math.nan
-    if total < fewest_events(ratio):
-        why = f"{total:,} requests, a p{100 * ratio:g} needs {fewest_events(ratio):,}"
-        return untrusted(pooled, len(values), confidence, why)
-    return sectioning_interval(pooled, [float(np.quantile(mine, ratio)) if len(mine) else math.nan for mine in values], confidence)
+    if not sum(len(mine) for mine in values):
+        return untrusted(math.nan, len(values), confidence, "nothing was measured")
+    together = np.sort(np.concatenate(values))
+    pooled = float(np.quantile(together, ratio))
+    others = [np.concatenate([*values[:place], *values[place + 1 :]]) for place in range(len(values))]
+    without = [float(np.quantile(other, ratio)) if len(other) else math.nan for other in others]
+    beyond = [int((mine > pooled).sum() if ratio >= MEDIAN else (mine < pooled).sum()) for mine in values]
+    independent = independent_beyond(beyond, [len(mine) for mine in values])
+    return jackknife_interval(pooled, without, independent, ratio, confidence)
 
 
-def sectioning_interval(pooled: float, sections: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Interval around an estimate from all data, by the same estimate in each of n equal parts, shape (n,).
-
-    Raises ExperimentError.
+def jackknife_interval(
+    pooled: float, without: ArrayLike, independent: float, ratio: float, confidence: float = CONFIDENCE
+) -> Interval:
+    """Interval of a pooled quantile, given those without each replication, shape (n,), and how many independent values
+    lie beyond it. Raises ExperimentError.
     """
     demand_confidence(confidence)
-    parts = as_values("sections", sections)
-    count = len(parts)
-    why = missing(parts) or ("" if count >= FEWEST else f"{count} replications, an interval needs at least {FEWEST}")
-    why = why or ("all values are equal" if is_constant(parts) else "")
+    found = as_values("without", without)
+    count = len(found)
+    why = missing(found) or ("" if count >= FEWEST else f"{count} replications, an interval needs at least {FEWEST}")
+    why = why or ("all values are equal" if is_constant(found) else "") or too_few_beyond(independent, ratio)
     if why:
         return untrusted(pooled, count, confidence, why)
-    return around(pooled, t_factor(count, confidence) * spread_around(pooled, parts) / math.sqrt(count), count, confidence)
+    return around(pooled, t_factor(count, confidence) * jackknife_spread(pooled, found) / math.sqrt(count), count, confidence)
 
 
-def spread_around(pooled: float, sections: ArrayLike) -> float:
-    """Root of the mean square distance of the sections from the pooled estimate, by n - 1."""
-    parts = np.asarray(sections, dtype=np.float64)
-    return float(np.sqrt(np.sum((parts - pooled) ** 2) / (len(parts) - 1)))
+def jackknife_spread(pooled: float, without: ArrayLike) -> float:
+    """Standard deviation of the pseudo-values: what one replication adds to an estimate from n of them."""
+    found = np.asarray(without, dtype=np.float64)
+    return float((len(found) * pooled - (len(found) - 1) * found).std(ddof=1))
+
+
+def independent_beyond(beyond: ArrayLike, events: ArrayLike) -> float:
+    """Values beyond a quantile in all, as if independent: `beyond` of `events` in each replication, both of shape (n,)."""
+    found, counts = np.asarray(beyond, dtype=np.float64), np.asarray(events, dtype=np.float64)
+    total, share = float(found.sum()), float(found.sum() / counts.sum())
+    if len(found) < FEWEST or not 0 < share < 1:
+        return 0.0
+    effect = float(np.sum((found - share * counts) ** 2) / (len(found) - 1) / (counts.mean() * share * (1 - share)))
+    return total / max(1.0, effect)
+
+
+def too_few_beyond(independent: float, ratio: float) -> str:
+    """What is said where too few independent values lie beyond a pooled quantile; empty if enough do."""
+    if independent >= FEWEST_INDEPENDENT:
+        return ""
+    found = f"{independent:.1f} independent requests lie {'above' if ratio >= MEDIAN else 'below'} the p{100 * ratio:g}"
+    return f"only {found}, {FEWEST_INDEPENDENT} are needed: runs are too short"

@@ -34,13 +34,14 @@ def course(tuning: "Tuning") -> "Shown":
         )  # fmt: skip
     feasible = [one for one in complete if one.feasible]
     if feasible:
-        best = np.minimum.accumulate([one.losses[0] for one in feasible])
+        lowest = np.minimum.accumulate([one.losses[0] for one in feasible])
         sign = -1 if tuning.plan.objectives[0].maximize else 1
-        made.add_trace(go.Scatter(x=[one.number for one in feasible], y=sign * best, mode="lines", line_shape="hv", name="best so far"))
+        made.add_trace(go.Scatter(x=[one.number for one in feasible], y=sign * lowest, mode="lines", line_shape="hv", name="best so far"))
     made.update_xaxes(title="point")
     made.update_yaxes(title=column)
-    told = f"{len(feasible)} of {len(tuning.found)} points keep all constraints"
-    return made, f"{told}; {tuning.sentences[0]}"
+    told = f"{len(feasible)} of {len(tuning.found)} points keep all constraints on the draws of the search"
+    best = min(feasible, key=lambda one: one.rank, default=None)
+    return made, f"{told}." if best is None else f"{told}; the best is point {best.number} with {column} {best.outcome[column]:.6g}."
 
 
 def trade(tuning: "Tuning") -> "Shown":

@@ -17,6 +17,7 @@ from forge1sim.experiments.statistics.interval import Interval
 from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.experiments.tuning.goals import Constraint, front_of, mean_outcome, total_violation
 from forge1sim.experiments.tuning.search import COMPLETE, Evaluated, Plan
+from forge1sim.experiments.tuning.space import with_point
 from forge1sim.experiments.tuning.study import Holder, Runs, kept_outcomes
 
 PICK_SEEDS, PROOF_SEEDS = 1_000_000, 2_000_000        # above the seeds of the search
@@ -45,6 +46,7 @@ class Proof:
     reference_keeps: bool
     better: bool
     draws: int
+    confidence: float                 # of each interval: all of them hold together with that of `Draws`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,11 @@ class Draws:
         if self.pick < 2 or self.proof < 2 or self.finalists < 1:
             raise ExperimentError(f"{self.finalists} finalists on {self.pick} and {self.proof} draws; should be 1 or more on 2 or more")
 
+    @property
+    def usual_runs(self) -> int:
+        """How many runs it usually takes: finalists and defaults, then two or three of them again."""
+        return self.pick * (self.finalists + REFERENCES_AGAIN) + 2 * self.proof
+
 
 class Fresh:
     """Outcomes on fresh draws, kept in the study as they come."""
@@ -71,7 +78,7 @@ class Fresh:
         """The outcomes of each point, by its number. Raises ExperimentError if a run fails."""
         wanted = []
         for one in ones:
-            ask = self.plan.asks(one.point)[0]
+            ask = with_point(self.plan.ask, one.point)
             for seed in range(ask.seed + seeds, ask.seed + seeds + draws):
                 wanted.append((self.holder, f"fresh:{one.number}:{seed}", replace(ask, seed=seed)))
         found = kept_outcomes(self.runs, wanted)
@@ -180,6 +187,7 @@ def _proof(
         margins=tuple(mean_interval(_finite(_margins(constraint, mine, base)), confidence) for constraint in plan.constraints),
         keeps=keeps, reference_keeps=reference_keeps,
         better=keeps and (not reference_keeps or (no_worse and any(gain > 0 for gain in gains))), draws=len(mine),
+        confidence=confidence,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Plan:
     """What is searched. Replications have the seeds `ask.seed`, `ask.seed + 1`, ...: the same for all points.
 
     `references` are shipped defaults, each as what it changes; the first is the scenario's own policies.
+    `search_on` are overrides for the search alone, such as the busy hours; the last stage runs the scenario as it is.
     `short` are overrides that make a run short: points that are clearly worse there are dropped.
     """
 
@@ -56,6 +57,8 @@ class Plan:
     seed: int
     replications: int
     batch: int
+    even: int                         # how many points fill the space evenly before the search proper
+    search_on: tuple[str, ...] = ()
     short: tuple[str, ...] = ()
 
     @property
@@ -63,15 +66,10 @@ class Plan:
         """How many points are asked for, besides the references."""
         return self.trials - len(self.references)
 
-    @property
-    def even(self) -> int:
-        """How many of them fill the space evenly before the estimator takes over."""
-        return 2 * len(self.space) + 2
-
     def asks(self, point: Point, overrides: tuple[str, ...] = ()) -> list[Ask]:
-        """The replications of a point."""
+        """The replications of a point in the search."""
         one = with_point(self.ask, point)
-        one = replace(one, overrides=(*one.overrides, *overrides))
+        one = replace(one, overrides=(*one.overrides, *self.search_on, *overrides))
         return [replace(one, seed=one.seed + k) for k in range(self.replications)]
 
 

@@ -93,11 +93,8 @@ Knob = Choice | Range
 
 
 def parse_knob(text: str) -> Knob:
-    """A knob from `path=...`. Raises ExperimentError saying what would be right."""
-    shown = f"--space {text if len(text) <= 100 else text[:97] + '...'}"
-    path, equals, rest = (part.strip() for part in text.partition("="))
-    if not equals or not path or not rest:
-        raise ExperimentError(f"{shown}: should be path=one,other or path=low:high, such as policies.retry.backoff_s=0.1:5:log")
+    """A policy's knob from `path=...`. Raises ExperimentError saying what would be right."""
+    shown, path, rest = _parts("--space", text)
     if not path.startswith(POLICIES):
         raise ExperimentError(f"{shown}: {path} is no policy; a search changes {POLICIES}*, forge1sim sweep all else")
     parts = rest.split(":")
@@ -107,6 +104,23 @@ def parse_knob(text: str) -> Knob:
     if len(values) < 2:
         raise ExperimentError(f"{shown}: one value is no choice; name several, or a range low:high")
     return Choice(path=path, values=values)
+
+
+def parse_range(text: str) -> Range:
+    """A range of any field of a scenario from `path=low:high`. Raises ExperimentError."""
+    shown, path, rest = _parts("--range", text)
+    parts = rest.split(":")
+    if len(parts) < 2 or _number(parts[0]) is None:
+        raise ExperimentError(f"{shown}: {rest!r} is no range; should be low:high, low:high:log or low:high:int")
+    return _range(shown, path, parts)
+
+
+def _parts(option: str, text: str) -> tuple[str, str, str]:
+    shown = f"{option} {text if len(text) <= 100 else text[:97] + '...'}"
+    path, equals, rest = (part.strip() for part in text.partition("="))
+    if not equals or not path or not rest:
+        raise ExperimentError(f"{shown}: should be path=low:high or path=one,other, such as policies.retry.backoff_s=0.1:5:log")
+    return shown, path, rest
 
 
 def _range(shown: str, path: str, parts: Sequence[str]) -> Range:
@@ -170,10 +184,16 @@ def with_point(ask: Ask, point: Point) -> Ask:
 def checked_space(ask: Ask, knobs: Iterable[str | Knob]) -> tuple[Knob, ...]:
     """The knobs, each of whose values the scenario takes. Raises ExperimentError naming the knob and why not."""
     space = tuple(parse_knob(knob) if isinstance(knob, str) else knob for knob in knobs)
+    demand_values(ask, space, "--space")
+    return space
+
+
+def demand_values(ask: Ask, space: Sequence[Knob], option: str) -> None:
+    """Raise ExperimentError unless the scenario takes each value of each knob by itself."""
     paths = [knob.path for knob in space]
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
-        raise ExperimentError(f"--space {twice}: is given twice")
+        raise ExperimentError(f"{option} {twice}: is given twice")
     if not 1 <= len(space) <= MOST_KNOBS:
         raise ExperimentError(f"a space of {len(space)} knobs; should be 1 to {MOST_KNOBS}")
     for knob in space:
@@ -181,9 +201,8 @@ def checked_space(ask: Ask, knobs: Iterable[str | Knob]) -> tuple[Knob, ...]:
             try:
                 with_point(ask, {knob.path: value}).load()
             except ScenarioError as error:
-                hint = "; a whole number is meant by low:high:int" if isinstance(knob, Range) and not knob.whole else ""
-                raise ExperimentError(f"--space {knob.text}: {value!r} cannot be: {error.problems[0]}{hint}") from error
-    return space
+                hint = "; a whole number is meant by low:high:int" if "valid integer" in error.problems[0] else ""
+                raise ExperimentError(f"{option} {knob.text}: {value!r} cannot be: {error.problems[0]}{hint}") from error
 
 
 def own_point(loaded: LoadedScenario, space: Sequence[Knob]) -> dict[str, Value]:

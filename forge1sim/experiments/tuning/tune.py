@@ -1,7 +1,7 @@
 """`tune`: search a scenario's policies, prove the best on fresh draws, and write bundles that are ready to run."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from forge1sim.experiments.tuning.space import (
     with_point,
 )
 from forge1sim.experiments.tuning.study import Runs, mark_of, open_study
-from forge1sim.experiments.workers import as_finished, workers_of
+from forge1sim.experiments.workers import Finished, as_finished, workers_of
 from forge1sim.results.measures import MEASURES
 from forge1sim.scenario.load import LoadedScenario
 
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from forge1sim.results.compare import Shown
 
 MOST_TRIALS = 100_000
+USUAL_DRAWS = Draws()
 SEARCH, FINAL = "search", "fresh draws"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far it is: points of `total` in the search, runs in the last stage. `best` is the best feasible point so far."""
+    """How far it is: `done` of about `total` runs of this stage. `best` is the best feasible point so far."""
 
     stage: str
     done: int
@@ -55,7 +56,6 @@ class Tuning:
     found: tuple[Evaluated, ...]
     proofs: tuple[Proof, ...]
     study: str
-    confidence: float
     columns: tuple[str, ...] = field(repr=False, default=())
 
     @property
@@ -72,8 +72,8 @@ class Tuning:
     def sentences(self) -> tuple[str, ...]:
         """What was found, for people."""
         if not self.proofs:
-            return ("No point of the search was complete: nothing can be said of it.",)
-        return tuple(_told(self.plan, proof, self.confidence) for proof in self.proofs)
+            return ("Nothing was run on fresh draws, so nothing is proved.",)
+        return tuple(_told(self.plan, proof) for proof in self.proofs)
 
     def ask_of(self, one: Evaluated) -> Ask:
         """The scenario under the policies of a point."""
@@ -143,9 +143,11 @@ def tune(
     seed: int | None = None,
     replications: int = 1,
     batch: int = 4,
+    search_on: Sequence[str] = (),
     short: Sequence[str] = (),
     defaults: bool = True,
-    draws: Draws | None = None,
+    even: int | None = None,
+    draws: Draws | None = USUAL_DRAWS,
     storage: str | None = None,
     study: str | None = None,
     workers: int | None = None,
@@ -164,9 +166,11 @@ def tune(
         seed: of the search; by default the scenario's, which the draws of the workload begin with in any case.
         replications: draws for each point, the same for all.
         batch: points that are asked for at once. Results depend on it, not on `workers`.
+        search_on: overrides for the search alone, such as the busy hours; the last stage runs the scenario as it is.
         short: overrides that make a run short; points that do worse there than the median are dropped. One objective only.
         defaults: compare with all shipped defaults, not with the scenario's own policies only.
-        draws: of the last stage; None takes `Draws()`.
+        even: how many points fill the space evenly before the search proper; by default 2 for each knob and 2 more.
+        draws: of the last stage; None leaves it out, and nothing is proved.
         storage: None for memory, a file for SQLite, or an address of SQLite or PostgreSQL; a study there is continued.
         study: its name; by default it follows from all that decides the results.
         workers, backend, work: see `forge1sim.experiments.workers.evaluate`.
@@ -178,23 +182,21 @@ def tune(
     columns = columns_of(loaded)
     plan = _plan(
         ask, loaded, columns, space=space, minimize=minimize, maximize=maximize, subject_to=subject_to, trials=trials,
-        seed=ask.seed if seed is None else seed, replications=replications, batch=batch, short=short, defaults=defaults,
+        seed=ask.seed if seed is None else seed, replications=replications, batch=batch,
+        search_on=search_on, short=short, defaults=defaults, even=even,
     )  # fmt: skip
     workers_of(workers)
     made_of = _made_of(plan, loaded)
     name = study or f"{loaded.name} {mark_of(made_of)}"
     kept = open_study(storage, name, ["maximize" if one.maximize else "minimize" for one in plan.objectives], made_of)
-    report, draws = on_progress or (lambda _progress: None), draws or Draws()
-    found: list[Evaluated] = []
-
-    def told(one: Evaluated) -> None:
-        found.append(one)
-        report(Progress(stage=SEARCH, done=len(found), total=plan.trials, best=_best(found)))
-
+    watch = _Watch(plan.trials * plan.replications, plan.replications, on_progress or (lambda _progress: None))
     runs: Runs = partial(as_finished, workers=workers, backend=backend, work=work)
-    all_found = Search(plan, kept, runs, told).run()
-    proofs = prove(plan, all_found, Fresh(plan, kept, _counted(runs, draws, report, _best(found))), draws)
-    return Tuning(plan=plan, found=all_found, proofs=proofs, study=name, confidence=draws.confidence, columns=columns)
+    found = Search(plan, kept, watch.counted(runs), watch.told).run()
+    proofs: tuple[Proof, ...] = ()
+    if draws is not None:
+        watch.begin(FINAL, draws.usual_runs)
+        proofs = prove(plan, found, Fresh(plan, kept, watch.counted(runs)), draws)
+    return Tuning(plan=plan, found=found, proofs=proofs, study=name, columns=columns)
 
 
 def _ask_of(scenario: str | Path) -> Ask:
@@ -205,8 +207,8 @@ def _ask_of(scenario: str | Path) -> Ask:
 
 def _plan(
     ask: Ask, loaded: LoadedScenario, columns: Sequence[str], *, space: Sequence[str | Knob] | None, minimize: Sequence[str],
-    maximize: Sequence[str], subject_to: Sequence[str], trials: int, seed: int, replications: int, batch: int, short: Sequence[str],
-    defaults: bool,
+    maximize: Sequence[str], subject_to: Sequence[str], trials: int, seed: int, replications: int, batch: int, search_on: Sequence[str],
+    short: Sequence[str], defaults: bool, even: int | None,
 ) -> Plan:  # fmt: skip
     for option, value, most in (("trials", trials, MOST_TRIALS), ("replications", replications, 1000), ("batch", batch, 1000)):
         if not 1 <= value <= most:
@@ -222,10 +224,10 @@ def _plan(
     plan = Plan(
         ask=ask, space=knobs, objectives=objectives, constraints=parse_constraints(subject_to, loaded, columns),
         references=(shipped_defaults(loaded) if defaults else ({},))[: max(1, trials // 2)], own=own_point(loaded, knobs),
-        trials=trials, seed=seed, replications=replications, batch=batch, short=tuple(short),
+        trials=trials, seed=seed, replications=replications, batch=batch,
+        even=2 * len(knobs) + 2 if even is None else even, search_on=tuple(search_on), short=tuple(short),
     )  # fmt: skip
-    if short:
-        plan.asks({}, plan.short)[0].load()
+    plan.asks({}, plan.short)[0].load()
     return plan
 
 
@@ -235,29 +237,48 @@ def _made_of(plan: Plan, loaded: LoadedScenario) -> dict[str, Any]:
         "scenario or version": content_key(loaded, plan.ask.driver), "space": [knob.text for knob in plan.space],
         "objective": [one.text for one in plan.objectives], "constraint": [one.text for one in plan.constraints],
         "number of shipped defaults": len(plan.references), "seed": [plan.ask.seed, plan.seed], "replications": plan.replications,
-        "batch": plan.batch, "short run": list(plan.short),
+        "batch": plan.batch, "number of even points": plan.even, "short run": list(plan.short),
+        "part to search on": list(plan.search_on),
     }  # fmt: skip
 
 
-def _best(found: Sequence[Evaluated]) -> Evaluated | None:
-    return min((one for one in found if one.feasible), key=lambda one: one.rank, default=None)
+class _Watch:
+    """Counts runs as they end, and points that are known, and tells of both."""
+
+    def __init__(self, total: int, each: int, report: Callable[[Progress], None]) -> None:
+        self.stage, self.total, self.report = SEARCH, total, report
+        self.each = each
+        self.runs = self.points = 0
+        self.best: Evaluated | None = None
+
+    def begin(self, stage: str, total: int) -> None:
+        """Another stage, of about so many runs."""
+        self.stage, self.total, self.runs = stage, total, 0
+
+    def told(self, one: Evaluated) -> None:
+        """A point of the search is known: so many runs of the search are over, made or not."""
+        self.points += 1
+        if one.feasible and (self.best is None or one.rank < self.best.rank):
+            self.best = one
+        self.runs = max(self.runs, self.points * self.each)
+        self._tell()
+
+    def counted(self, runs: Runs) -> Runs:
+        """The same runs, each told as it ends."""
+
+        def counting(asks: Sequence[Ask]) -> Iterator[Finished[Outcome]]:
+            for finished in runs(asks):
+                self.runs += 1
+                self._tell()
+                yield finished
+
+        return counting
+
+    def _tell(self) -> None:
+        self.report(Progress(stage=self.stage, done=min(self.runs, self.total), total=self.total, best=self.best))
 
 
-def _counted(runs: Runs, draws: Draws, report: Callable[[Progress], None], best: Evaluated | None) -> Runs:
-    """The same runs, with each that ends reported; the total is what is usual."""
-    usual, done = draws.pick * (draws.finalists + 4) + draws.proof * 3, 0
-
-    def counting(asks: Sequence[Ask]) -> Any:
-        nonlocal done
-        for finished in runs(asks):
-            done += 1
-            report(Progress(stage=FINAL, done=done, total=max(usual, done), best=best))
-            yield finished
-
-    return counting
-
-
-def _told(plan: Plan, proof: Proof, confidence: float) -> str:
+def _told(plan: Plan, proof: Proof) -> str:
     """A proof in a sentence."""
     point = f"point {proof.finalist.number}"
     default = f"the best shipped default ({_named(proof.reference)})"
@@ -265,7 +286,7 @@ def _told(plan: Plan, proof: Proof, confidence: float) -> str:
         f"{objective.column} {_written(objective.column, interval.value, interval.low, interval.high)} ({ratio:.4f} times)"
         for objective, interval, ratio in zip(plan.objectives, proof.differences, proof.ratios, strict=True)
     ]
-    against = f"{', '.join(parts)} against {default} on {proof.draws} fresh draws, {confidence:.0%} confidence"
+    against = f"{', '.join(parts)} against {default} on {proof.draws} fresh draws, {proof.confidence:.0%} confidence"
     if proof.better and not proof.reference_keeps:
         return f"{point.capitalize()} keeps all constraints, which {default} does not: {against}."
     if proof.better:
@@ -282,6 +303,8 @@ def _named(one: Evaluated) -> str:
 
 def _written(column: str, value: float, low: float, high: float) -> str:
     measure = MEASURES.get(column.partition(".")[2])
+    if not math.isfinite(low):
+        return f"{value:+.4g} (the same in every draw)" if measure is None else f"{measure.change(value)} (the same in every draw)"
     if measure is None:
         return f"{value:+.4g} ({low:+.4g} to {high:+.4g})"
     return f"{measure.change(value)} ({measure.change(low)} to {measure.change(high)})"

@@ -78,7 +78,19 @@ def test_a_quantile_needs_ten_values_beyond_it():
     assert not few.trusted
     assert "999 requests in a replication, a p99 needs 1,000" in few.why
     assert quantile_interval([1.0, 2.0, 3.0], [1000, 1000, 1000], 0.99).trusted
-    assert not pooled_quantile([[1.0, 2.0], [3.0, 4.0]], 0.95).trusted
+    few = pooled_quantile(np.random.default_rng(1).normal(size=(10, 30)), 0.95)
+    assert not few.trusted
+    assert "independent requests lie above the p95, 20 are needed" in few.why
+    assert "nothing was measured" in pooled_quantile([[], []], 0.95).why
+
+
+def test_values_in_clusters_count_as_few():
+    """Each value fifty times over: fifty times the requests, but no more is known."""
+    samples = np.random.default_rng(6).exponential(size=(20, 100))
+    assert pooled_quantile(samples, 0.95).trusted
+    clustered = pooled_quantile(np.repeat(samples[:, :10], 50, axis=1), 0.95)
+    assert not clustered.trusted
+    assert "runs are too short" in clustered.why
 
 
 def test_quantiles_hold_the_truth():
@@ -117,8 +129,10 @@ def test_a_ratio_with_a_denominator_about_zero_is_not_trusted():
     assert "at least 3" in ratio_interval([1.0, 2.0], [2.0, 5.0]).why
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_holm_is_never_stricter_than_bonferroni_and_keeps_the_order(p_values):
+@pytest.mark.parametrize("seed", range(20))
+def test_holm_is_never_stricter_than_bonferroni_and_keeps_the_order(seed):
+    rng = np.random.default_rng(seed)
+    p_values = rng.uniform(size=rng.integers(1, 20)) ** 3
     holm, bonferroni = adjusted(p_values), adjusted(p_values, "bonferroni")
     assert (np.asarray(p_values) <= holm).all()
     assert (holm <= bonferroni + 1e-12).all()

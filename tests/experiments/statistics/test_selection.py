@@ -6,63 +6,26 @@ points below the promise.
 
 import numpy as np
 import pytest
-from scipy import stats
 
+from benchmarks.best_of_k import CONFIDENCE, lower_bound, normal, selected, skewed, successes
 from forge1sim.errors import ExperimentError
 from forge1sim.experiments.statistics import select
 
-K, MACRO_RUNS, CONFIDENCE, INDIFFERENCE = 10, 500, 0.95, 1.0
 
-
-def lower_bound(hits, of):
-    return stats.binomtest(hits, of).proportion_ci(0.9, "exact").low       # one-sided 95 %
-
-
-def _selected(rng, means, noise, common):
-    """Draws: a mean, luck of its own, and luck that all share; the selection."""
-
-    def draw(_number, left):
-        shared = noise(rng, 1) if common else 0.0
-        return np.asarray([means[one] for one in left]) + noise(rng, len(left)) + common * shared
-
-    return select(draw, K, indifference=INDIFFERENCE, confidence=CONFIDENCE)
-
-
-def _normal(rng, count):
-    return rng.normal(0, 2.0, count)
-
-
-def _skewed(rng, count):
-    return 2.0 * (rng.gamma(2.0, 1.0, count) - 2.0) / np.sqrt(2.0)
-
-
-@pytest.mark.parametrize("noise", [_normal, _skewed])
+@pytest.mark.parametrize("noise", [normal, skewed])
 @pytest.mark.parametrize("common", [0.0, 3.0])
 def test_the_best_is_selected_where_rivals_are_just_the_indifference_apart(noise, common):
-    rng = np.random.default_rng(7)
-    hits = 0
-    for run in range(MACRO_RUNS):
-        best = run % K
-        found = _selected(rng, [INDIFFERENCE * (one == best) for one in range(K)], noise, common)
-        assert found.trusted
-        hits += found.best == best
-    assert lower_bound(hits, MACRO_RUNS) >= CONFIDENCE - 0.03
+    assert lower_bound(successes(noise, common, good=1, seed=7)) >= CONFIDENCE - 0.03
 
 
-@pytest.mark.parametrize("noise", [_normal, _skewed])
+@pytest.mark.parametrize("noise", [normal, skewed])
 def test_with_ties_one_of_the_good_is_selected(noise):
     """Five are equally good and five exactly the indifference worse: any of the first five will do."""
-    rng = np.random.default_rng(8)
-    hits = 0
-    for _ in range(MACRO_RUNS):
-        found = _selected(rng, [INDIFFERENCE * (one >= K // 2) for one in range(K)], noise, 0.0)
-        assert found.trusted
-        hits += found.best >= K // 2
-    assert lower_bound(hits, MACRO_RUNS) >= CONFIDENCE - 0.03
+    assert lower_bound(successes(noise, 0.0, good=5, seed=8)) >= CONFIDENCE - 0.03
 
 
 def test_all_equal_ends_too():
-    found = _selected(np.random.default_rng(9), [0.0] * K, _normal, 0.0)
+    found = selected(np.random.default_rng(9), frozenset(), normal, 0.0)
     assert found.trusted
     assert max(found.replications) < 1000
 

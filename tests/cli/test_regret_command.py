@@ -1,0 +1,43 @@
+"""`forge1sim regret`: a table, JSON, and one message for what cannot be."""
+
+import json
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from forge1sim.cli.main import app
+from tests.conftest import ROOT
+
+SCENARIO = ROOT / "tests" / "experiments" / "small_pools.yaml"
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["regret", str(SCENARIO), "--set", "horizon_s=30", "--block-s", "10", *arguments])
+
+
+def test_json_holds_every_line_and_nothing_else() -> None:
+    run = invoke("--json", "--policy", "cheapest", "--policy", "any, random")
+    assert run.exit_code == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert [line["policy"] for line in found["lines"]] == ["cheapest", "any, random"]
+    assert all(line["bound_usd"] <= line["cost_usd"] + 1e-6 for line in found["lines"])
+
+
+def test_the_scenarios_own_policies_make_a_table_of_one() -> None:
+    run = invoke("--as-is", "--quiet")
+    assert run.exit_code == 0, run.stderr
+    assert "of controllable" in run.stdout
+    assert "default" in run.stdout
+
+
+def test_what_cannot_be_is_one_message_and_status_2() -> None:
+    wrong = (
+        (("--policy", "nobody"), "'nobody' is none of"), (("--block-s", "-1"), "block_s is -1"),
+        (("--set", "slos=[]", "--quality", "promised"), "quality_mean"),
+    )  # fmt: skip
+    for arguments, said in wrong:
+        run = invoke(*arguments)
+        assert run.exit_code == 2
+        assert said in run.stderr
+        assert "Traceback" not in run.stderr
+        assert not run.stdout

@@ -1,0 +1,52 @@
+"""Regret: a table over policies and replications that adds up."""
+
+from pathlib import Path
+
+import pytest
+
+from forge1sim.ask import Ask
+from forge1sim.errors import ExperimentError
+from forge1sim.experiments.regret import bound_of, regret, shipped_policies
+from policies.shipped import shipped_names
+
+ASK = Ask(scenario=str(Path(__file__).with_name("small_pools.yaml")), overrides=("horizon_s=40",), seed=3)
+TWO = {name: shipped_policies()[name] for name in ("best_quality", "cheapest")}
+
+
+def test_the_table_adds_up_and_is_the_same_each_time() -> None:
+    table = regret(ASK, TWO, replications=2, block_s=10.0)
+    assert [(line.policy, line.seed) for line in table.lines] == [(name, seed) for name in TWO for seed in (3, 4)]
+    for line in table.lines:
+        assert line.regret_usd == line.cost_usd - line.bound_usd >= -1e-6
+        assert line.floor_usd <= line.bound_usd + 1e-6
+        assert 0 <= line.regret_of_cost <= line.regret_of_controllable <= 1
+    again = regret(ASK, {"cheapest": TWO["cheapest"]}, block_s=10.0)
+    assert again.lines[0].bound_usd == table.lines[2].bound_usd
+    frame = table.frame()
+    assert list(frame["regret_usd"]) == [line.regret_usd for line in table.lines]
+
+
+def test_replications_give_an_interval_and_one_run_says_that_it_gives_none() -> None:
+    several = regret(ASK, {"cheapest": TWO["cheapest"]}, replications=3, block_s=10.0).summary()[0]
+    assert several.regret_of_cost.trusted
+    assert several.regret_of_cost.low <= several.regret_of_cost.value <= several.regret_of_cost.high
+    assert not regret(ASK, {"cheapest": TWO["cheapest"]}, block_s=10.0).summary()[0].regret_of_cost.trusted
+
+
+def test_a_promise_on_quality_may_be_asked_for_instead() -> None:
+    promised, delivered = (bound_of(ASK, quality=quality, block_s=10.0) for quality in ("promised", "delivered"))
+    assert promised <= delivered * (1 + 1e-3)
+    bare = Ask(scenario=ASK.scenario, overrides=(*ASK.overrides, "slos=[]"))
+    with pytest.raises(ExperimentError, match="promises no quality_mean"):
+        bound_of(bare, quality="promised")
+
+
+def test_every_shipped_routing_policy_and_model_choice_is_compared() -> None:
+    said = {override for overrides in shipped_policies().values() for override in overrides}
+    for field in ("routing.policy", "routing.model_choice"):
+        assert {f"policies.{field}={name}" for name in shipped_names(field)} <= said
+
+
+def test_no_replication_is_refused() -> None:
+    with pytest.raises(ExperimentError, match="replications is 0"):
+        regret(ASK, TWO, replications=0)
