@@ -69,9 +69,8 @@ def differences_figure(differences: Sequence["Difference"], tier: str) -> "go.Fi
         mine, _, name = one.measure.partition(".")
         if mine == tier and name in MEASURES:
             found = one.interval
-            shown.append(
-                PairedInterval(mine, MEASURES[name], one.baseline, found.value, found.low, found.high, found.count, one.verdict)
-            )
+            numbers = (one.baseline, found.value, found.low, found.high, found.count, one.p_value, one.adjusted)
+            shown.append(PairedInterval(mine, MEASURES[name], *numbers, one.verdict))
     made, _sentence = forest(shown, tier)
     names = differences[0].alternative if differences else ""
     made.update_layout(title=label(f"{names}, {tier}: difference to the baseline", 140), margin_t=70)
