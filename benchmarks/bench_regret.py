@@ -12,7 +12,8 @@ RESULTS = ("regret_least_usd", "clairvoyant_replay_over_bound")
 SCENARIO = "scenarios/quickstart.yaml"
 # Three hours of the same Monday: few pools are short, the cheapest pool is, nearly all are.
 LOADS = {"night (03:00)": "03", "morning (08:30)": "08:30", "peak (14:00)": "14"}
-SPAN, BLOCK_S = "horizon_s=5min", 15.0
+SPAN = "horizon_s=2min"
+BLOCK_S, REPLAY_BLOCK_S = 10.0, 3.0
 
 
 def overrides(hour: str) -> tuple[str, ...]:
@@ -33,7 +34,7 @@ def run() -> dict[str, float]:
         _print(load, found)
         least = min([least, *(line.regret_usd for line in found.lines)])
         realised, _ = realise(Ask(scenario=SCENARIO, overrides=overrides(hour)).load())
-        bound = clairvoyant_bound(realised, block_s=BLOCK_S)
+        bound = clairvoyant_bound(realised, block_s=REPLAY_BLOCK_S)
         again = replay(realised, bound)
         ratio = again.cost_nano_usd / bound.bound_nano_usd
         print(f"  its own schedule replayed: {ratio:.3f} of the bound, {again.served} of {again.requests} served, "

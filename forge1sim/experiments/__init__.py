@@ -17,8 +17,9 @@ from forge1sim.experiments.replications import (
 from forge1sim.experiments.statistics import Interval, Precision
 from forge1sim.experiments.steady_state import SteadyState, steady_state
 from forge1sim.experiments.sweeps import Sweep, sweep
+from forge1sim.experiments.tuning.tune import Tuning, tune
 
 __all__ = [
-    "Ask", "Best", "Compared", "Difference", "Interval", "Precision", "Replications", "SteadyState", "Sweep", "compare",
-    "replications", "select_best", "steady_state", "sweep",
+    "Ask", "Best", "Compared", "Difference", "Interval", "Precision", "Replications", "SteadyState", "Sweep", "Tuning", "compare",
+    "replications", "select_best", "steady_state", "sweep", "tune",
 ]  # fmt: skip

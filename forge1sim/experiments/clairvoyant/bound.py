@@ -67,7 +67,7 @@ class Bound:
 
 
 def clairvoyant_bound(
-    realised: Realised, *, quality_mean: float | None = None, block_s: float | None = None, time_limit_s: float = 120.0
+    realised: Realised, *, quality_mean: float | None = None, block_s: float | None = None, time_limit_s: float = 600.0
 ) -> Bound:
     """The bound on the cost of what a policy served.
 

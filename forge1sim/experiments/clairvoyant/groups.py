@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from forge1sim.experiments.clairvoyant.choices import Choices
 
 Ints = NDArray[np.int64]
-MOST_GROUPS = 2_500
+MOST_GROUPS = 600
 
 
 def group(choices: Choices, first: Ints, most_groups: int = MOST_GROUPS) -> Ints:

@@ -18,7 +18,7 @@ from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.experiments.tuning.goals import Constraint, front_of, mean_outcome, total_violation
 from forge1sim.experiments.tuning.search import COMPLETE, Evaluated, Plan
 from forge1sim.experiments.tuning.space import with_point
-from forge1sim.experiments.tuning.study import Holder, Runs, kept_outcomes
+from forge1sim.experiments.tuning.study import Holder, Runs, kept_outcomes, mark_of
 
 PICK_SEEDS, PROOF_SEEDS = 1_000_000, 2_000_000        # above the seeds of the search
 PICK_CONFIDENCE = 0.99                                # that constraints hold, before one is picked
@@ -80,7 +80,7 @@ class Fresh:
         for one in ones:
             ask = with_point(self.plan.ask, one.point)
             for seed in range(ask.seed + seeds, ask.seed + seeds + draws):
-                wanted.append((self.holder, f"fresh:{one.number}:{seed}", replace(ask, seed=seed)))
+                wanted.append((self.holder, f"fresh:{mark_of(dict(one.point))}:{seed}", replace(ask, seed=seed)))
         found = kept_outcomes(self.runs, wanted)
         for (_, _, ask), outcome in zip(wanted, found, strict=True):
             if isinstance(outcome, str):

@@ -42,7 +42,7 @@ def outcome_in(kept: dict[str, Any], key: str) -> Outcome | str:
 
 
 def mark_of(made_of: dict[str, Any]) -> str:
-    """What decides the trials of a study, as a short text."""
+    """What is made of this, as a short text: a study, or the policies of a point."""
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -186,7 +186,7 @@ def tune(
         search_on=search_on, short=short, defaults=defaults, even=even,
     )  # fmt: skip
     workers_of(workers)
-    made_of = _made_of(plan, loaded)
+    made_of = _made_of(plan, loaded, defaults)
     name = study or f"{loaded.name} {mark_of(made_of)}"
     kept = open_study(storage, name, ["maximize" if one.maximize else "minimize" for one in plan.objectives], made_of)
     watch = _Watch(plan.trials * plan.replications, plan.replications, on_progress or (lambda _progress: None))
@@ -231,12 +231,12 @@ def _plan(
     return plan
 
 
-def _made_of(plan: Plan, loaded: LoadedScenario) -> dict[str, Any]:
+def _made_of(plan: Plan, loaded: LoadedScenario, defaults: bool) -> dict[str, Any]:
     """All that decides a study but the number of trials, which may grow."""
     return {
         "scenario or version": content_key(loaded, plan.ask.driver), "space": [knob.text for knob in plan.space],
         "objective": [one.text for one in plan.objectives], "constraint": [one.text for one in plan.constraints],
-        "number of shipped defaults": len(plan.references), "seed": [plan.ask.seed, plan.seed], "replications": plan.replications,
+        "choice of shipped defaults": defaults, "seed": [plan.ask.seed, plan.seed], "replications": plan.replications,
         "batch": plan.batch, "number of even points": plan.even, "short run": list(plan.short),
         "part to search on": list(plan.search_on),
     }  # fmt: skip
