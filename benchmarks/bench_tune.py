@@ -14,12 +14,12 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.experiments.outcome import Outcome
-from forge1sim.experiments.statistics.interval import Interval
-from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.experiments.tuning.proof import Draws
 from forge1sim.experiments.tuning.space import Point, shipped_defaults, with_point
 from forge1sim.experiments.tuning.tune import Tuning, tune
 from forge1sim.experiments.workers import evaluate
+from forge1sim.statistics.interval import Interval
+from forge1sim.statistics.means import mean_interval
 
 RESULTS = ("tuned_over_best_default_cost", "tuned_over_best_default_cost_high", "tune_quickstart_minutes")
 ROOT = Path(__file__).parents[1]

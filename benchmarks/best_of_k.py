@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from forge1sim.experiments.statistics import Selection, select
+from forge1sim.statistics import Selection, select
 
 K, MACRO_RUNS, CONFIDENCE, INDIFFERENCE = 10, 500, 0.95, 1.0
 Noise = Callable[[np.random.Generator, int], NDArray[np.float64]]

@@ -19,10 +19,10 @@ from benchmarks.common import ROOT
 from forge1sim.ask import Ask
 from forge1sim.experiments.outcome import outcome_of
 from forge1sim.experiments.replications import Replicating
-from forge1sim.experiments.statistics import Interval, Precision
 from forge1sim.experiments.steady_state import Waits, measured, settle, waits_in
 from forge1sim.run import simulate
 from forge1sim.scenario.load import LoadedScenario, load_scenario
+from forge1sim.statistics import Interval, Precision
 from forge1sim.theory.erlang import mmc_wait_s
 from forge1sim.theory.general import mg1_wait_s
 from forge1sim.theory.quantiles import md1_wait_quantile_s, mmc_wait_quantile_s

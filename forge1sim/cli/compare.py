@@ -27,7 +27,7 @@ from forge1sim.errors import ExperimentError
 if TYPE_CHECKING:
     from forge1sim.ask import Ask
     from forge1sim.experiments.replications import Compared, Difference, OnReplication
-    from forge1sim.experiments.statistics import Precision
+    from forge1sim.statistics import Precision
 
 NOT_REACHED = 1
 _IN_SHORT = (
@@ -115,7 +115,7 @@ def _changes(text: str) -> tuple[str, ...]:
 
 def _precision(text: str, confidence: float) -> "Precision":
     """`all.wait_p99_s=5%` is relative, `slo.attained=0.01` absolute."""
-    from forge1sim.experiments.statistics import Precision  # noqa: PLC0415
+    from forge1sim.statistics import Precision  # noqa: PLC0415
 
     measure, _, size = text.partition("=")
     try:

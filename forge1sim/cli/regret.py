@@ -21,7 +21,7 @@ from forge1sim.errors import ScenarioError
 
 if TYPE_CHECKING:
     from forge1sim.experiments.regret import RegretTable
-    from forge1sim.experiments.statistics.interval import Interval
+    from forge1sim.statistics.interval import Interval
 
 _COLUMNS = (
     "policy", "served", "quality", "cost USD", "bound USD", "floor USD", "regret USD", "of cost", "of controllable", "bound gap",

@@ -14,10 +14,10 @@ from forge1sim.experiments.replications import (
     replications,
     select_best,
 )
-from forge1sim.experiments.statistics import Interval, Precision
 from forge1sim.experiments.steady_state import SteadyState, steady_state
 from forge1sim.experiments.sweeps import Sweep, sweep
 from forge1sim.experiments.tuning.tune import Tuning, tune
+from forge1sim.statistics import Interval, Precision
 
 __all__ = [
     "Ask", "Best", "Compared", "Difference", "Interval", "Precision", "Replications", "SteadyState", "Sweep", "Tuning", "compare",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
 from forge1sim.experiments.clairvoyant import Bound, check_block_s, clairvoyant_bound, realise
-from forge1sim.experiments.statistics.interval import Interval
-from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.statistics.interval import Interval
+from forge1sim.statistics.means import mean_interval
 from policies.shipped import shipped_names
 
 if TYPE_CHECKING:

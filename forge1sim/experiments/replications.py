@@ -13,7 +13,9 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics import (
+from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.results.measures import MEASURES, Measure
+from forge1sim.statistics import (
     CONFIDENCE,
     Floats,
     Interval,
@@ -28,9 +30,7 @@ from forge1sim.experiments.statistics import (
     ratio_interval,
     select,
 )
-from forge1sim.experiments.statistics.corrections import Correction
-from forge1sim.metrics.slo import ALL_TIERS
-from forge1sim.results.measures import MEASURES, Measure
+from forge1sim.statistics.corrections import Correction
 
 if TYPE_CHECKING:
     import pandas as pd

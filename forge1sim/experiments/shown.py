@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from forge1sim.experiments.statistics import Floats, Interval, Selection, mean_interval
 from forge1sim.results.measures import MEASURES
 from forge1sim.results.paired import Interval as PairedInterval
 from forge1sim.results.paired import forest
 from forge1sim.results.theme import COLOURS, MUTED, figure, label
+from forge1sim.statistics import Floats, Interval, Selection, mean_interval
 
 if TYPE_CHECKING:
     import pandas as pd

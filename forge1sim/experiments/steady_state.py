@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics import Floats, Interval, Precision, WarmUp, Watch, mser5
-from forge1sim.experiments.statistics.interval import CONFIDENCE, untrusted
-from forge1sim.experiments.statistics.quantiles import MEDIAN, independent_beyond, jackknife_spread, too_few_beyond
 from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.statistics import Floats, Interval, Precision, WarmUp, Watch, mser5
+from forge1sim.statistics.interval import CONFIDENCE, untrusted
+from forge1sim.statistics.quantiles import MEDIAN, independent_beyond, jackknife_spread, too_few_beyond
 
 if TYPE_CHECKING:
     import pandas as pd

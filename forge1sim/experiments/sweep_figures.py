@@ -12,8 +12,8 @@ from forge1sim.scenario.problems import nearest, shown_value
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from forge1sim.experiments.statistics import Interval
     from forge1sim.experiments.sweeps import Sweep
+    from forge1sim.statistics import Interval
 
 
 def figure_of(done: "Sweep", measure: str, where: dict[str, Any]) -> "go.Figure":

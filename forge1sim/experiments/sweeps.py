@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from forge1sim.experiments.statistics import Interval
+    from forge1sim.statistics import Interval
 
 TABLE, ABOUT = "sweep.parquet", "sweep.json"
 MOST_RUNS = 100_000
@@ -97,7 +97,7 @@ class Sweep:
         """The mean of a number over the runs of each point that did not fail, with its 95% interval. Raises ExperimentError."""
         import numpy as np
 
-        from forge1sim.experiments.statistics.means import mean_interval
+        from forge1sim.statistics.means import mean_interval
 
         if measure not in self.measures:
             from forge1sim.scenario.problems import nearest

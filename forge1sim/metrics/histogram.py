@@ -6,6 +6,7 @@ not from a logarithm, and are therefore equal in compiled and in plain Python.
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +44,14 @@ def sketch_bin_of(value_us: int) -> int:
     return min(max(_first_bits(value_us, 1) - 2 * _SKETCH_FIRST_EXPONENT, 1), SKETCH_BINS - 1)
 
 
+@cache
 def edges_us() -> NDArray[np.float64]:
-    """Lower edges of the bins and the end of the last one, in microseconds, shape (BINS + 1,)."""
+    """Lower edges of the bins and the end of the last one, in microseconds, shape (BINS + 1,). Not to be written to."""
     doublings = 2.0 ** np.arange(_LARGEST_EXPONENT - 6)
     above = np.outer(doublings, np.arange(64.0, 128.0)).ravel()
-    return np.concatenate([np.arange(64.0), above, [2.0**_LARGEST_EXPONENT]])
+    edges = np.concatenate([np.arange(64.0), above, [2.0**_LARGEST_EXPONENT]])
+    edges.flags.writeable = False
+    return edges
 
 
 def sketch_edges_us() -> NDArray[np.float64]:

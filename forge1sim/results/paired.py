@@ -1,6 +1,6 @@
 """Differences over replications: the same seeds for both sides, so that luck cancels out.
 
-The interval is that of `forge1sim.experiments.statistics` for the mean of paired differences. Where all
+The interval is that of `forge1sim.statistics` for the mean of paired differences. Where all
 differences are equal it is that one number.
 """
 
@@ -71,7 +71,7 @@ def paired_intervals(baseline: Sequence[RunFolder], changed: Sequence[RunFolder]
 
 def interval_of(tier: str, measure: Measure, before: Floats, after: Floats, confidence: float = CONFIDENCE) -> Interval:
     """The interval of `after` less `before`, both of shape (replications,)."""
-    from forge1sim.experiments.statistics.means import is_constant, paired_interval, paired_p_value  # noqa: PLC0415
+    from forge1sim.statistics.means import is_constant, paired_interval, paired_p_value  # noqa: PLC0415
 
     found = paired_interval(before, after, confidence)
     mean, low, high = found.value, found.low, found.high
@@ -84,7 +84,7 @@ def interval_of(tier: str, measure: Measure, before: Floats, after: Floats, conf
 
 def corrected(found: Sequence[Interval], confidence: float) -> tuple[Interval, ...]:
     """The same with verdicts for all questions at once: what does not differ is no question."""
-    from forge1sim.experiments.statistics.corrections import adjusted  # noqa: PLC0415
+    from forge1sim.statistics.corrections import adjusted  # noqa: PLC0415
 
     asked = [float("nan") if one.verdict == "same" else one.p_value for one in found]
     return tuple(

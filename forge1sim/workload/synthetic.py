@@ -153,6 +153,8 @@ class SyntheticSource:
         return expected
 
     def _turns(self, streams: NDArray[np.void]) -> NDArray[np.float64]:
+        if not self._has_sessions:
+            return np.ones(streams.size)
         means = np.array([1.0, *(
             mean_of_at_least_one(self._tables.distributions, row, _MEAN_DRAWS)
             for row in self._kinds["requests"].tolist()

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from forge1sim.errors import ExperimentError
 from forge1sim.experiments.outcome import Outcome
-from forge1sim.experiments.statistics.interval import Interval
-from forge1sim.experiments.statistics.means import mean_interval
 from forge1sim.experiments.tuning.goals import Constraint, front_of, mean_outcome, total_violation
 from forge1sim.experiments.tuning.search import COMPLETE, Evaluated, Plan
 from forge1sim.experiments.tuning.space import with_point
 from forge1sim.experiments.tuning.study import Holder, Runs, kept_outcomes, mark_of
+from forge1sim.statistics.interval import Interval
+from forge1sim.statistics.means import mean_interval
 
 PICK_SEEDS, PROOF_SEEDS = 1_000_000, 2_000_000        # above the seeds of the search
 PICK_CONFIDENCE = 0.99                                # that constraints hold, before one is picked

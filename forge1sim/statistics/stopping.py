@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import (
+from forge1sim.statistics.interval import (
     CONFIDENCE,
     NAN,
     Interval,

@@ -5,7 +5,7 @@ import pytest
 from scipy import signal, stats
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics import batch_means_interval, deletion_interval, mser5
+from forge1sim.statistics import batch_means_interval, deletion_interval, mser5
 
 MEAN = 10.0
 

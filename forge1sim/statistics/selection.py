@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import CONFIDENCE, Floats, demand_confidence
+from forge1sim.statistics.interval import CONFIDENCE, Floats, demand_confidence
 
 FIRST, MOST = 10, 1000
 Draw = Callable[[int, tuple[int, ...]], ArrayLike]

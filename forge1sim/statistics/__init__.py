@@ -3,19 +3,19 @@
 Where an interval cannot be trusted it has no bounds (NaN) and says why.
 """
 
-from forge1sim.experiments.statistics.corrections import CORRECTIONS, adjusted
-from forge1sim.experiments.statistics.interval import CONFIDENCE, Floats, Interval
-from forge1sim.experiments.statistics.means import mean_interval, paired_interval, paired_p_value
-from forge1sim.experiments.statistics.quantiles import (
+from forge1sim.statistics.corrections import CORRECTIONS, adjusted
+from forge1sim.statistics.interval import CONFIDENCE, Floats, Interval
+from forge1sim.statistics.means import mean_interval, paired_interval, paired_p_value
+from forge1sim.statistics.quantiles import (
     fewest_events,
     mean_of_quantiles,
     pooled_quantile,
     quantile_interval,
 )
-from forge1sim.experiments.statistics.ratios import ratio_interval
-from forge1sim.experiments.statistics.selection import Selection, select
-from forge1sim.experiments.statistics.stopping import Precision, Watch
-from forge1sim.experiments.statistics.warm_up import WarmUp, batch_means_interval, deletion_interval, mser5
+from forge1sim.statistics.ratios import ratio_interval
+from forge1sim.statistics.selection import Selection, select
+from forge1sim.statistics.stopping import Precision, Watch
+from forge1sim.statistics.warm_up import WarmUp, batch_means_interval, deletion_interval, mser5
 
 __all__ = [
     "CONFIDENCE", "CORRECTIONS", "Floats", "Interval", "Precision", "Selection", "WarmUp", "Watch", "adjusted",

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import (
+from forge1sim.statistics.interval import (
     CONFIDENCE,
     Interval,
     around,
@@ -29,7 +29,7 @@ from forge1sim.experiments.statistics.interval import (
     t_factor,
     untrusted,
 )
-from forge1sim.experiments.statistics.means import FEWEST, is_constant, mean_interval
+from forge1sim.statistics.means import FEWEST, is_constant, mean_interval
 
 FEWEST_IN_TAIL = 10
 FEWEST_INDEPENDENT = 20

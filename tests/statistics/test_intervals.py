@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics import (
+from forge1sim.statistics import (
     adjusted,
     fewest_events,
     mean_interval,

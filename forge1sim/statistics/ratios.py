@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import (
+from forge1sim.statistics.interval import (
     CONFIDENCE,
     Floats,
     Interval,
@@ -23,7 +23,7 @@ from forge1sim.experiments.statistics.interval import (
     t_factor,
     untrusted,
 )
-from forge1sim.experiments.statistics.means import is_constant
+from forge1sim.statistics.means import is_constant
 
 Method = Literal["jackknife", "fieller", "delta"]
 METHODS = ("jackknife", "fieller", "delta")

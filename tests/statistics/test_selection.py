@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.best_of_k import CONFIDENCE, lower_bound, normal, selected, skewed, successes
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics import select
+from forge1sim.statistics import select
 
 
 @pytest.mark.parametrize("noise", [normal, skewed])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import (
+from forge1sim.statistics.interval import (
     CONFIDENCE,
     Floats,
     Interval,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import (
+from forge1sim.statistics.interval import (
     CONFIDENCE,
     Floats,
     Interval,
@@ -22,7 +22,7 @@ from forge1sim.experiments.statistics.interval import (
     mean_measured,
     untrusted,
 )
-from forge1sim.experiments.statistics.means import is_constant, mean_interval
+from forge1sim.statistics.means import is_constant, mean_interval
 
 BATCH = 5
 FEWEST_BATCHES = 10

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics.interval import Floats
+from forge1sim.statistics.interval import Floats
 
 Correction = Literal["holm", "bonferroni", "none"]
 CORRECTIONS = ("holm", "bonferroni", "none")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.statistics import Precision, Watch, mean_interval
+from forge1sim.statistics import Precision, Watch, mean_interval
 
 EXPERIMENTS = 1000
 
