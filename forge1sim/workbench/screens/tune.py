@@ -15,9 +15,10 @@ from forge1sim.workbench.answers import answer_of
 from forge1sim.workbench.chosen import chosen_run
 
 AIMS = ("cost_usd", "cost_per_request_usd", "wait_p95_s", "wait_mean_s", "latency_p95_s", "rejected_ratio", "expired_ratio")
+EACH, AS_MANY = "slos", "slo.attained>=baseline"       # the latter lets one be broken to keep another
 KEPT = {
-    "slo.attained>=baseline": "as many promises as now",
-    "slos": "every promise of the scenario",
+    EACH: "every promise of the scenario",
+    AS_MANY: "as many promises as now",
     "all.served_ratio>=baseline": "as many answers as now",
     "all.quality_mean>=baseline": "answers as good as now",
 }
@@ -25,13 +26,13 @@ FEWEST, USUAL, MOST, STEP = 20, 60, 200, 20
 FRESH_RUNS = 40         # about as many as the last stage takes
 
 
-def ask_for(run: Run, tiers: list[str]) -> dict[str, Any]:
+def ask_for(run: Run, tiers: list[str], usual: str) -> dict[str, Any]:
     """What to search for, as the fields say it."""
     left, right = st.columns(2)
     aim = left.selectbox("Make small", AIMS, format_func=lambda name: MEASURES[name].title, key="aim", bind="query-params")
     tier = right.selectbox("Of", [ALL_TIERS, *tiers], key="tune-tier", bind="query-params")
     kept = st.multiselect(
-        "And keep", list(KEPT), default=[next(iter(KEPT))], format_func=KEPT.__getitem__, key="keep",
+        "And keep", list(KEPT), default=[usual], format_func=KEPT.__getitem__, key="keep",
         help="What a policy must not give up to count as better.",
     )  # fmt: skip
     trials = st.slider("Policies to try", FEWEST, MOST, USUAL, STEP, key="trials", bind="query-params")
@@ -74,7 +75,8 @@ st.caption(
     "Tries routing, reservations, retries and what else the policies have, all on the same random draws, beside every shipped policy. "
     "The best is then compared with the best shipped one on draws that the search never saw."
 )
-asked = ask_for(chosen, [tier for tier, figures in results.summary["tiers"].items() if figures["arrived"]])
+kept_all = bool(results.slos) and all(slo["met"] for slo in results.slos)
+asked = ask_for(chosen, [tier for tier, figures in results.summary["tiers"].items() if figures["arrived"]], EACH if kept_all else AS_MANY)
 searching = (chosen.id, tuple(sorted((name, str(value)) for name, value in asked.items())))
 if st.button("Search", type="primary", icon=":material/auto_awesome:"):
     st.session_state["tuned"] = searching
