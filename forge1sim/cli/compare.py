@@ -1,15 +1,13 @@
 """`forge1sim compare`: alternatives on the same seeds, and which differences are more than luck."""
 
-import os
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forge1sim.cli.loading import load
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
     DataFolderOption,
     JsonOption,
@@ -18,6 +16,7 @@ from forge1sim.cli.output import (
     QuietOption,
     SeedOption,
     SetOption,
+    counting_bar,
     hint,
     print_json,
     print_table,
@@ -26,7 +25,7 @@ from forge1sim.errors import ExperimentError
 
 if TYPE_CHECKING:
     from forge1sim.ask import Ask
-    from forge1sim.experiments.replications import Compared, Difference, OnReplication
+    from forge1sim.experiments.replications import Compared, Difference
     from forge1sim.statistics import Precision
 
 NOT_REACHED = 1
@@ -70,9 +69,9 @@ def compare(
     from forge1sim.experiments.replications import compare as compare_asks  # noqa: PLC0415
 
     precisions = [_precision(text, confidence) for text in until or ()]
-    _allow(policy_folders or (), data_folders or ())
+    allow_for_workers(policy_folders, data_folders)
     asks = _asks(scenarios, settings or (), variants or (), seed)
-    with _progress(quiet) as on_replication:
+    with counting_bar("replications", quiet=quiet) as on_replication:
         found = compare_asks(
             asks, replications, until=precisions, measures=measures or None, confidence=confidence, most=most, workers=workers,
             on_replication=on_replication,
@@ -125,31 +124,6 @@ def _precision(text: str, confidence: float) -> "Precision":
     if size.endswith("%"):
         return Precision(measure, relative=number / 100, confidence=confidence)
     return Precision(measure, absolute=number, confidence=confidence)
-
-
-def _allow(policy_folders: Sequence[Path], data_folders: Sequence[Path]) -> None:
-    """Workers learn from the environment which folders are allowed."""
-    from forge1sim.scenario.folders import DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE  # noqa: PLC0415
-
-    for variable, folders in ((POLICY_FOLDERS_VARIABLE, policy_folders), (DATA_FOLDERS_VARIABLE, data_folders)):
-        known = [os.environ[variable]] if os.environ.get(variable) else []
-        if folders:
-            os.environ[variable] = os.pathsep.join([*(str(folder.absolute()) for folder in folders), *known])
-
-
-@contextmanager
-def _progress(quiet: bool) -> "Iterator[OnReplication]":
-    """A bar on standard error."""
-    if quiet:
-        yield lambda _done, _most: None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("replications", total=None)
-        yield lambda done, most: bar.update(task, completed=done, total=most)
 
 
 def _print(found: "Compared", measures: Sequence[str], no_color: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,3 +25,13 @@ def load(
 
     folders = Folders.of(data_folders or (), policy_folders or ())
     return load_scenario(scenario, settings or (), seed=seed, folders=folders)
+
+
+def allow_for_workers(policy_folders: Sequence[Path] | None, data_folders: Sequence[Path] | None) -> None:
+    """Workers learn from the environment which folders are allowed."""
+    from forge1sim.scenario.folders import DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE  # noqa: PLC0415
+
+    for variable, folders in ((POLICY_FOLDERS_VARIABLE, policy_folders), (DATA_FOLDERS_VARIABLE, data_folders)):
+        known = [os.environ[variable]] if os.environ.get(variable) else []
+        if folders:
+            os.environ[variable] = os.pathsep.join([*(str(folder.absolute()) for folder in folders), *known])

@@ -1,7 +1,5 @@
 """`forge1sim sensitivity`: which fields of a scenario move a number most."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +12,7 @@ from forge1sim.cli.output import (
     ScenarioArgument,
     SeedOption,
     SetOption,
+    counting_bar,
     hint,
     print_json,
     print_table,
@@ -55,7 +54,7 @@ def sensitivity(
     if out is not None:
         check_free(out, force=force)
     seed = load_scenario(scenario, settings or ()).seed if seed is None else seed
-    with _progress(quiet) as on_done:
+    with counting_bar("runs", quiet=quiet) as on_done:
         found = screen(
             Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=seed), ranges or (), numbers or ("all.cost_usd",),
             method=method, samples=samples, replications=replications, seed=seed, workers=workers, backend=backend, on_done=on_done,
@@ -84,18 +83,3 @@ def _write(found: "Sensitivity", folder: Path) -> None:
         chart, sentence = found.tornado(column)
         chart.update_layout(title=sentence)
         chart.write_html(folder / f"tornado-{column}.html", include_plotlyjs=True)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error with the time left."""
-    if quiet:
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("runs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("runs", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

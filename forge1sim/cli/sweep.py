@@ -1,7 +1,6 @@
 """`forge1sim sweep`: a scenario at many points, as one table."""
 
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forge1sim.cli.loading import load
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
     DataFolderOption,
     JsonOption,
@@ -89,7 +88,7 @@ def sweep(
     from forge1sim.experiments.sweeps import sweep_axes  # noqa: PLC0415
 
     axes = checked([axis_of_setting(setting) for setting in settings or ()])
-    _name_folders(policy_folders or (), data_folders or ())
+    allow_for_workers(policy_folders, data_folders)
     loaded = load(scenario)
     _demand_known(measures or (), loaded)
     try:
@@ -117,26 +116,13 @@ def sweep(
 def _demand_known(measures: Sequence[str], loaded: "LoadedScenario") -> None:
     """A number that no run will have is told before the first one."""
     from forge1sim.errors import ExperimentError  # noqa: PLC0415
-    from forge1sim.experiments.outcome import ATTAINED  # noqa: PLC0415
-    from forge1sim.metrics.slo import ALL_TIERS  # noqa: PLC0415
-    from forge1sim.results.measures import MEASURES  # noqa: PLC0415
+    from forge1sim.experiments.outcome import columns_of  # noqa: PLC0415
     from forge1sim.scenario.problems import nearest, shown_value  # noqa: PLC0415
 
-    tiers = (ALL_TIERS, *(tier.name for tier in loaded.bundle.tiers))
-    known = [*(f"{tier}.{name}" for tier in tiers for name in MEASURES), ATTAINED]
+    known = columns_of(loaded)
     for measure in measures:
         if measure not in known:
             raise ExperimentError(f"--measure {shown_value(measure)} is no number of the outcome; {nearest(measure, known, 'numbers')}")
-
-
-def _name_folders(policies: Sequence[Path], data: Sequence[Path]) -> None:
-    """Workers learn from the environment which folders are allowed."""
-    from forge1sim.scenario.folders import DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE  # noqa: PLC0415
-
-    for variable, folders in ((POLICY_FOLDERS_VARIABLE, policies), (DATA_FOLDERS_VARIABLE, data)):
-        known = [os.environ[variable]] if os.environ.get(variable) else []
-        if folders:
-            os.environ[variable] = os.pathsep.join([*(str(folder.absolute()) for folder in folders), *known])
 
 
 def _worth_showing(done: "Sweep") -> tuple[str, ...]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
+from forge1sim.experiments.outcome import ATTAINED, Outcome, measure_named
 from forge1sim.metrics.slo import ALL_TIERS
-from forge1sim.results.measures import MEASURES, Measure
 from forge1sim.statistics import (
     CONFIDENCE,
     Floats,
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COUNT, MOST = 10, 500
-ATTAINED = "slo.attained"
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-Outcome = Mapping[str, float]
 Verdict = Literal["better", "worse", "unclear", "same"]
 OnReplication = Callable[[int, int], None]
 """Called after each replication of all alternatives with how many there are, and how many there will be at most."""
@@ -261,13 +259,8 @@ def select_best(
 
 def better_of(measure: str) -> int:
     """1 if more is better, -1 if less is, 0 if neither or not known."""
-    known = measure_named(measure)
+    _, known = measure_named(measure)
     return known.better if known else int(measure == ATTAINED)
-
-
-def measure_named(name: str) -> Measure | None:
-    """The measure of a number's name, if it is one."""
-    return MEASURES.get(name.partition(".")[2])
 
 
 @dataclass(frozen=True)

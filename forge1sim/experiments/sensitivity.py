@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.outcome import Outcome, replicate
-from forge1sim.experiments.tuning.goals import columns_of, mean_outcome
+from forge1sim.experiments.outcome import Outcome, columns_of, replicate
+from forge1sim.experiments.tuning.goals import mean_outcome
 from forge1sim.experiments.tuning.space import Point, Range, demand_values, parse_range, with_point
 from forge1sim.experiments.workers import Finished, evaluate
 from forge1sim.results.theme import MUTED, figure

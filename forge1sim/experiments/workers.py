@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError, Forge1Error
 from forge1sim.experiments.backends import CLUSTERS, Backend, LostError, backend_named, demand_backend
+from forge1sim.experiments.outcome import replicate
 from policies.errors import PoliciesError
 
 Value = TypeVar("Value")
@@ -83,7 +84,7 @@ def as_finished(
     _compile_once(asks, backend)
     here = backend_named(backend, at_once if backend in CLUSTERS else min(at_once, len(asks)), cluster)
     try:
-        yield from _run_all(asks, here, work or _replicate)
+        yield from _run_all(asks, here, work or replicate)
     except BaseException:
         here.kill()
         raise
@@ -141,12 +142,6 @@ def _may_start(number: int, running: set[int], deaths: Counter[int], slots: int)
     last = MOST_DEATHS - 1
     alone = deaths[number] == last or any(deaths[other] == last for other in running)
     return not running if alone else len(running) < slots
-
-
-def _replicate(ask: Ask) -> Any:
-    from forge1sim.experiments.outcome import replicate  # late, since it loads all that simulates
-
-    return replicate(ask)
 
 
 def _attempt(work: Callable[[Ask], Value], number: int, ask: Ask, path: str) -> Finished[Value]:

@@ -1,6 +1,5 @@
 """Tuned policies as scenario files: `extends: scenario.yaml`, and the whole bundle below `policies`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -39,11 +38,6 @@ def write_tuning(tuning: Tuning, folder: Path) -> None:
     figure, sentence = tuning.figure()
     figure.update_layout(title=sentence)
     figure.write_html(folder / "search.html", include_plotlyjs=True)
-
-
-def written_points(tuning: Tuning) -> Sequence[Evaluated]:
-    """The points that have a bundle of their own."""
-    return front(tuning.found)
 
 
 def _write_base(tuning: Tuning, folder: Path) -> None:

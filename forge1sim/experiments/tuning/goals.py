@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.outcome import ATTAINED, Outcome
-from forge1sim.metrics.slo import ALL_TIERS
-from forge1sim.results.measures import MEASURES
+from forge1sim.experiments.outcome import Outcome
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.scenario.problems import nearest
 
@@ -67,12 +65,6 @@ class Constraint:
         bound = baseline[self.column] if self.bound is None else self.bound
         scale = abs(bound) if math.isfinite(bound) and abs(bound) > 1e-9 else 1.0
         return -self.margin(outcome, baseline) / scale
-
-
-def columns_of(loaded: LoadedScenario) -> tuple[str, ...]:
-    """The numbers that an outcome of this scenario has."""
-    tiers = (ALL_TIERS, *(tier.name for tier in loaded.bundle.tiers))
-    return (*(f"{tier}.{measure}" for tier in tiers for measure in MEASURES), ATTAINED)
 
 
 def parse_objectives(minimize: Sequence[str], maximize: Sequence[str], columns: Sequence[str]) -> tuple[Objective, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from forge1sim.ask import Ask, content_key
 from forge1sim.errors import ExperimentError
-from forge1sim.experiments.outcome import Outcome, replicate
-from forge1sim.experiments.tuning.goals import columns_of, parse_constraints, parse_objectives
+from forge1sim.experiments.outcome import Outcome, columns_of, measure_named, replicate
+from forge1sim.experiments.tuning.goals import parse_constraints, parse_objectives
 from forge1sim.experiments.tuning.proof import Draws, Fresh, Proof, front, prove
 from forge1sim.experiments.tuning.search import COMPLETE, Evaluated, Plan, Search
 from forge1sim.experiments.tuning.space import (
@@ -25,7 +25,6 @@ from forge1sim.experiments.tuning.space import (
 )
 from forge1sim.experiments.tuning.study import Runs, mark_of, open_study
 from forge1sim.experiments.workers import Finished, as_finished, workers_of
-from forge1sim.results.measures import MEASURES
 from forge1sim.scenario.load import LoadedScenario
 
 if TYPE_CHECKING:
@@ -302,7 +301,7 @@ def _named(one: Evaluated) -> str:
 
 
 def _written(column: str, value: float, low: float, high: float) -> str:
-    measure = MEASURES.get(column.partition(".")[2])
+    _, measure = measure_named(column)
     if not math.isfinite(low):
         return f"{value:+.4g} (the same in every draw)" if measure is None else f"{measure.change(value)} (the same in every draw)"
     if measure is None:
