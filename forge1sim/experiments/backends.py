@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from types import ModuleType
@@ -94,30 +94,27 @@ class _Serial:
 
 
 class _Processes:
-    """Processes of joblib's loky. They are shared by all calls of this process, and so stay warm."""
+    """Processes of joblib's loky. They are shared by all calls of this process, and so stay warm.
+
+    The pool is our own: the one that loky shares belongs to the user's `joblib.Parallel`, which demands its own settings.
+    """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self.slots = workers * QUEUED_PER_WORKER
         self._running: dict[Future[Any], int] = {}
-        self._executor = self._new_executor()
-
-    def _new_executor(self) -> Any:
-        from joblib.externals.loky import get_reusable_executor
-
-        # Folders that were named meanwhile must reach the workers: with another environment loky starts new ones.
-        folders = {name: os.environ.get(name, "") for name in (DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE)}
-        return get_reusable_executor(
-            max_workers=self._workers, timeout=IDLE_S, initializer=_become_worker, initargs=(os.getpid(),),
-            env=ONE_THREAD | folders,
-        )  # fmt: skip
+        self._pool = _warm_pool(workers)
+        # A larger pool from an earlier call must not run more than was asked for.
+        self.slots = workers * QUEUED_PER_WORKER if self._pool.workers == workers else workers
 
     def start(self, number: int, job: Job) -> None:
+        from joblib.externals.loky.process_executor import ShutdownExecutorError
+
         try:
-            future = self._executor.submit(job)
-        except BrokenProcessPool:
-            self._executor = self._new_executor()
-            future = self._executor.submit(job)
+            future = self._pool.executor.submit(job)
+        except (BrokenProcessPool, ShutdownExecutorError):      # by a death, or by another call
+            self._pool.usable = False
+            self._pool = _warm_pool(self._workers)
+            future = self._pool.executor.submit(job)
         self._running[future] = number
 
     def ended(self) -> Iterable[Ended]:
@@ -128,7 +125,45 @@ class _Processes:
         """They wait for the next call, or end after a while."""
 
     def kill(self) -> None:
-        self._executor.shutdown(wait=True, kill_workers=True)
+        self._pool.end()
+
+
+class _Pool:
+    """Processes with the settings that they were started with."""
+
+    def __init__(self, workers: int, settings: Mapping[str, str]) -> None:
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        self.workers, self.settings, self.usable = workers, settings, True
+        self.executor = ProcessPoolExecutor(
+            max_workers=workers, timeout=IDLE_S, initializer=_become_worker, initargs=(os.getpid(),), env={**ONE_THREAD, **settings}
+        )
+
+    def serves(self, workers: int, settings: Mapping[str, str]) -> bool:
+        return self.usable and self.workers >= workers and self.settings == settings
+
+    def end(self) -> None:
+        self.usable = False
+        self.executor.shutdown(wait=True, kill_workers=True)
+
+
+_POOL_LOCK = threading.Lock()
+_pools: dict[int, _Pool] = {}           # by the process that started it: a fork has none yet
+
+
+def _warm_pool(workers: int) -> _Pool:
+    """The pool of this process, or a new one where it does not fit.
+
+    Folders that were named meanwhile must reach the workers: other folders, other processes.
+    """
+    settings = {name: os.environ.get(name, "") for name in (DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE)}
+    with _POOL_LOCK:
+        pool = _pools.get(os.getpid())
+        if pool is None or not pool.serves(workers, settings):
+            if pool is not None:
+                pool.executor.shutdown(wait=False)      # what another call still runs there comes to its end
+            pool = _pools[os.getpid()] = _Pool(workers, settings)
+        return pool
 
 
 def _given(future: "Future[Any]") -> Any:

@@ -49,6 +49,20 @@ def test_processes_give_what_a_plain_loop_gives_to_the_last_bit(small, workers):
     assert [repr(outcome) for outcome in evaluate(small, backend="serial")] == expected
 
 
+def test_joblib_of_the_user_works_beside_the_workers(tmp_path):
+    script = """
+from joblib import Parallel, delayed
+from forge1sim.ask import Ask
+from forge1sim.experiments.workers import evaluate
+from works_for_workers import twice
+
+asks = [Ask(scenario="none", seed=seed) for seed in range(4)]
+print(evaluate(asks, workers=2, work=twice), Parallel(n_jobs=2)(delayed(abs)(-n) for n in range(3)), evaluate(asks, workers=1, work=twice))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=HERE, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.stdout.strip() == "[0, 2, 4, 6] [0, 1, 2] [0, 2, 4, 6]", ended.stderr
+
+
 def check_cluster(backend, small, tmp_path):
     """A local cluster gives what a plain loop gives; a killed worker costs runs in flight only."""
     expected = [repr(replicate(ask)) for ask in small]

@@ -15,6 +15,11 @@ def seed_of(ask: Ask) -> int:
     return ask.seed
 
 
+def twice(ask: Ask) -> int:
+    """Notes nothing."""
+    return 2 * ask.seed
+
+
 def dies_once(ask: Ask) -> int:
     """Seed 4 kills its worker at the first attempt."""
     if _note(ask) == 1 and ask.seed == 4:
