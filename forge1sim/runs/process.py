@@ -12,6 +12,7 @@ from typing import Any
 from forge1sim.errors import Forge1Error
 
 STOP = "stop"
+NICE = 10                   # pages go first: somebody waits for them
 
 
 class WorkerDiedError(Forge1Error):
@@ -28,6 +29,8 @@ class WorkerProcess:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             start_new_session=True,      # a group of its own, which can be ended as a whole
         )  # fmt: skip
+        with suppress(ProcessLookupError):      # here, since its imports are half of what it does until it is warm
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICE)
 
     @property
     def is_alive(self) -> bool:

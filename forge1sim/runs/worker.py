@@ -30,7 +30,6 @@ from forge1sim.scenario.load import load_scenario
 from policies.errors import PoliciesError
 
 PROGRESS_EVERY_S = 0.3
-NICE = 10                   # pages go first: somebody waits for them
 
 
 class _StoppedError(Exception):
@@ -162,7 +161,6 @@ def _warm_up() -> None:
 
 def main() -> None:
     """Serve jobs until there is nobody to send them."""
-    os.nice(NICE)
     answers, sys.stdout = sys.stdout, sys.stderr     # whatever else is printed must not be taken for an answer
     inbox = _Inbox(sys.stdin)
 

@@ -58,6 +58,11 @@ def progress_so_far(progress: Progress) -> None:
         )  # fmt: skip
 
 
+def was_cancelled() -> None:
+    """Nothing came of it."""
+    st.info("It was cancelled. There are no results.", icon=":material/block:")
+
+
 @st.fragment(run_every=CURVES_S)
 def curves_so_far(run_id: str) -> None:
     """The curves up to now."""
@@ -79,7 +84,9 @@ def watch(run_id: str, drawn: Status) -> None:
     elif st.button("Cancel", icon=":material/stop_circle:", help="Ends the run now. What is known so far is thrown away."):
         session.pool().cancel(run_id)
         session.pool().wait(run_id, CANCEL_S)
-        st.rerun()
+        if session.pool().get(run_id).status is Status.CANCELLED:
+            was_cancelled()         # at once; the next look draws the whole page anew, which takes longer
+            return
     progress = session.store().progress(run_id)
     if run.status is Status.QUEUED and not session.pool().is_warm:
         st.progress(0.0, "The simulator is getting ready. The very first time it compiles for this machine, which takes about a minute.")
@@ -118,7 +125,7 @@ def unfinished(run: Run) -> None:
     if run.status is Status.FAILED:
         st.error(words(run.reason), icon=":material/error:")
     else:
-        st.info("It was cancelled. There are no results.", icon=":material/block:")
+        was_cancelled()
     if st.button("Start it again", type="primary", icon=":material/replay:"):
         session.go_to("run", run=session.pool().start(run.ask, owner=session.owner(), name=run.name, kind=run.kind))
 
