@@ -14,6 +14,7 @@ from forge1sim.workbench.show import trouble
 
 RUNS_VARIABLE = "FORGE1SIM_RUNS"
 COOKIE = "forge1sim_browser"
+SO_FAR = "so-far"           # key of what shows a run under way
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _SCREENS = Path(__file__).parent / "screens"
 

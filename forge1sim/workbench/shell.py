@@ -22,7 +22,9 @@ _LOGO = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 190 32" fill="#
 <text x="40" y="24" font-family="sans-serif" font-size="22" font-weight="600">Forge1 Sim</text></svg>"""
 SCREENS = Path(__file__).parent / "screens"
 # What fades, blinks or slides is drawn sixty times a second, and takes the cores that simulate.
-_CALM = "<style>*, *::before, *::after {transition: none !important; animation: none !important}</style>"
+# What is renewed every second by itself must not pale each time: nothing there is out of date.
+_CALM = f"""<style>*, *::before, *::after {{transition: none !important; animation: none !important}}
+.st-key-{session.SO_FAR} [data-stale=true] {{opacity: 1 !important}}</style>"""
 
 
 @dataclass(frozen=True)

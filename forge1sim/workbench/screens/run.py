@@ -136,8 +136,9 @@ if chosen is None:
 else:
     heading(chosen)
     if not chosen.is_over:
-        watch(chosen.id, chosen.status)
-        curves_so_far(chosen.id)
+        with st.container(key=session.SO_FAR):
+            watch(chosen.id, chosen.status)
+            curves_so_far(chosen.id)
     elif chosen.status is Status.DONE:
         try:
             outcome(chosen)
