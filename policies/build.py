@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from policies import capacity, limits, scaling
 from policies.arena import allocate
-from policies.bundle import PolicyBundle, Scaling
+from policies.bundle import PolicyBundle, Routing, Scaling
 from policies.charge import CHARGE_RULES
 from policies.contracts import MEMORY_WORDS, PARAMS
 from policies.errors import SchemaError
@@ -132,7 +132,7 @@ def build_state(
     _fill_limits(state, layout, log_sizes, start_us)
     _fill_shares(state, layout, bundle, start_us)
     _fill_accounts(state, layout, bundle)
-    _fill_models(state, layout, chains)
+    _fill_models(state, layout, bundle.routing, chains)
     _fill_deployments(state, layout)
     _fill_tiers(state, bundle)
     _fill_tenants(state, layout, bundle, tenant_access, group_limits, start_us)
@@ -297,9 +297,10 @@ def _chain(layout: Layout, wanted: int) -> list[int]:
     return chain
 
 
-def _fill_models(state: State, layout: Layout, chains: list[list[int]]) -> None:
+def _fill_models(state: State, layout: Layout, routing: Routing, chains: list[list[int]]) -> None:
     place = len(layout.models)
     state.chain[:place] = np.arange(place)
+    _demand_models(layout, routing)
     for number, model in enumerate(layout.models):
         row = state.models[number]
         cached = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
@@ -307,6 +308,8 @@ def _fill_models(state: State, layout: Layout, chains: list[list[int]]) -> None:
         row["cached_nano_usd_per_1m"] = _nano_per_1m(cached)
         row["output_nano_usd_per_1m"] = _nano_per_1m(model.output_usd_per_1m)
         row["dearest_nano_usd_per_1m"] = max(_nano_per_1m(model.input_usd_per_1m), _nano_per_1m(cached))
+        row["bid_nano_usd_per_request"] = nano_usd(routing.bid_price_usd_per_request.get(model.name, 0.0))
+        row["bid_nano_usd_per_1m"] = _nano_per_1m(routing.bid_price_usd_per_1m_tokens.get(model.name, 0.0))
         row["context_tokens"], row["max_output_tokens"] = model.context_tokens, model.max_output_tokens
         row["deployments_lo"], row["deployments_hi"] = layout.model_deployments[number]
         row["chain_lo"], row["chain_hi"] = place, place + len(chains[number])
@@ -314,6 +317,15 @@ def _fill_models(state: State, layout: Layout, chains: list[list[int]]) -> None:
         place += len(chains[number])
         points = [round(share * 1000) for share in model.performance]
         state.points[POINTS_PER_MODEL * number : POINTS_PER_MODEL * (number + 1)] = [*points, points[-1]]
+
+
+def _demand_models(layout: Layout, routing: Routing) -> None:
+    """Raise SchemaError for a bid price of a model that there is not."""
+    names = {model.name for model in layout.models}
+    for field in ("bid_price_usd_per_request", "bid_price_usd_per_1m_tokens"):
+        for name in getattr(routing, field):
+            if name not in names:
+                raise SchemaError(f"routing.{field}: {name!r} is no model of this platform")
 
 
 def _surely_fits_tokens(layout: Layout, model: Model, rows: list[LimitRow]) -> int:

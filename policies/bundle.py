@@ -29,6 +29,7 @@ DESIGN_TIERS = (
 
 # A shipped name, or `file.py:function` of the operator's policy folders; the loader checks which there are.
 PolicyName = Annotated[str, Strict(), Field(min_length=1, max_length=300)]
+BidPrices = dict[Name, Annotated[NonNegative, Field(le=1e6)]]
 Params = Annotated[tuple[Number, ...], Field(max_length=PARAMS)]
 
 
@@ -43,11 +44,15 @@ class Routing(Table):
     `policy` is a shipped name or `file.py:function` of the operator's policy folders, which gets `params`.
     `model_choice` ranks models for requests that name none; `cost_efficiency` as `policy`
     is short for `model_choice: cost_efficiency` with `headroom` inside the model.
+    Bid prices, by name of the model, are added to what a request is expected to cost where `model_choice`
+    compares costs: what a place with a model that fills up is worth to others. Nobody pays them.
     """
 
     policy: PolicyName = Field(default="cost_efficiency", json_schema_extra=_names_for("routing.policy"))
     model_choice: Literal["cost_efficiency", "cheapest", "best_quality", "any"] = "cost_efficiency"
     params: Params = ()
+    bid_price_usd_per_request: BidPrices = Field(default_factory=dict)
+    bid_price_usd_per_1m_tokens: BidPrices = Field(default_factory=dict)
 
 
 class Reservation(Table):

@@ -25,7 +25,7 @@ from policies.log import (
 )
 from policies.notes import ask, note_request
 from policies.plug import ask_policy
-from policies.prices import expected_price, most_output, worst_price
+from policies.prices import bid_price, expected_price, most_output, worst_price
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
 from policies.state import DO_DISPATCH, IN_FLIGHT, NOWHERE, State
@@ -279,7 +279,8 @@ def _by_score(state: State, slot: int, bits: int, now_us: int, user_policy: Plug
         if bits >> row & 1:
             make_offer(state, slot, row)
             offer = state.offers[row]
-            offer["score"] = routing.model_score(settings["model_choice"], offer["performance_pm"], offer["expected_nano_usd"])
+            bid = bid_price(state.models[row], state.requests[slot]["input_tokens"] + offer["output_tokens"])
+            offer["score"] = routing.model_score(settings["model_choice"], offer["performance_pm"], offer["expected_nano_usd"] + bid)
     left = bits
     while left != 0:
         best = -1

@@ -44,3 +44,12 @@ def expected_price(state: State, model: Row, input_tokens: int, most_output_toke
     """What a request will cost with this model if its output is as long as predicted, in nano-USD."""
     output = most_output_tokens * state.settings[0]["output_prediction_pm"] // 1000
     return price(model, input_tokens, 0, output)
+
+
+@leaf
+def bid_price(model: Row, tokens: int) -> int:
+    """What a place with this model is worth to others, in nano-USD: by request, and by token that it reserves.
+
+    Source: bid-price control, Talluri and van Ryzin, Management Science 44, 1998.
+    """
+    return int(model["bid_nano_usd_per_request"] + tokens * model["bid_nano_usd_per_1m"] // 1_000_000)

@@ -87,6 +87,7 @@ MODEL = np.dtype(
     [
         ("input_nano_usd_per_1m", "<i8"), ("cached_nano_usd_per_1m", "<i8"), ("output_nano_usd_per_1m", "<i8"),
         ("dearest_nano_usd_per_1m", "<i8"),              # of an input token, cached or not
+        ("bid_nano_usd_per_request", "<i8"), ("bid_nano_usd_per_1m", "<i8"),
         ("context_tokens", "<i8"), ("max_output_tokens", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("chain_lo", "<i8"), ("chain_hi", "<i8"),
     ]

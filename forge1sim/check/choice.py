@@ -31,6 +31,7 @@ class Choice:
         self._fallbacks = facts.bundle.retry.fallback_models
         self._ranked = ":" not in routing.policy
         self._model_choice = routing.model_choice
+        self._bids = routing.bid_price_usd_per_request, routing.bid_price_usd_per_1m_tokens
         self._prediction_pm = round(facts.bundle.output_prediction_ratio * 1000)
 
     def chain(self, case: Case) -> tuple[int, ...]:
@@ -137,5 +138,10 @@ class Choice:
         quality = quality_pm(model, case.complexity)
         if self._model_choice == "best_quality":
             return float(quality)
-        cost = cost_nano(model, case.input, 0, most_output(case, model) * self._prediction_pm // 1000)
+        cost = cost_nano(model, case.input, 0, most_output(case, model) * self._prediction_pm // 1000) + self._bid_nano(case, model)
         return -float(cost) if self._model_choice == "cheapest" else quality / (cost + 1)
+
+    def _bid_nano(self, case: Case, model: ModelFact) -> int:
+        """What a place with a model is worth to others, by request and by token reserved."""
+        per_request, per_1m_tokens = (round(bids.get(model.name, 0.0) * 10**9) for bids in self._bids)
+        return per_request + (case.input + most_output(case, model)) * per_1m_tokens // 10**6

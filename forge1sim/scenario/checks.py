@@ -159,7 +159,11 @@ def _why_unserved(
 
 
 def policy_findings(scenario: Scenario) -> Iterator[Finding]:
-    """Shipped policies that do not exist. A policy `file.py:function` is looked up by the loader."""
+    """Shipped policies that do not exist, bid prices of unknown models. A policy `file.py:function` is looked up by the loader."""
+    named, routing = {model_name(item) for item in scenario.models}, scenario.policies.routing
+    for field in ("bid_price_usd_per_request", "bid_price_usd_per_1m_tokens"):
+        for name in getattr(routing, field):
+            yield from unknown(("policies", "routing", field, name), name, named, "model")
     for kind, name in scenario.policies.named_policies().items():
         known = shipped_names(CONTRACTS[kind].field)
         if ":" not in name and name not in known:

@@ -12,7 +12,7 @@ from typing import Any
 
 from patching import replaced
 from running import check, run
-from worlds import World, rich_world, shared_world, small_world
+from worlds import BIDS, World, rich_world, shared_world, small_world
 
 from forge1sim.workload.spec import Estimation
 from policies import charge as charges
@@ -57,12 +57,14 @@ def _with(table: Any, **changes: Any) -> Any:
 
 
 def world_of(name: str) -> World:
-    """`rich`, `rich:MODE` (of reservation), or the subject of a small world; `guessing` is `rich` with estimates only."""
+    """`rich`, `rich:MODE` (of reservation), or the subject of a small world; `guessing`, `bids`: `rich` with estimates, with bid prices."""
     kind, _, mode = name.partition(":")
     if kind == "guessing":
         return World(**{**vars(rich_world()), "estimation": Estimation(input_tokens_cv=0.5, complexity_sd=0.1)})
     if kind == "shared":
         return shared_world()
+    if kind == "bids":
+        return World(**{**vars(rich_world()), "bundle": _with(rich_world().bundle, routing=BIDS)})
     if kind != "rich":
         return small_world(kind)
     world = rich_world()
@@ -299,6 +301,11 @@ def region_ignored(right: Any) -> Any:
 @mutant("placing.chain_of", "eligible")
 def fallback_outside_the_chain(_right: Any) -> Any:
     return lambda state, wanted: (0, state.models.size)
+
+
+@mutant("prices.bid_price", "choice", worlds="bids")
+def bid_price_by_request_only(right: Any) -> Any:
+    return lambda model, tokens: right(model, 0)
 
 
 @mutant("placing.chain_of", "choice")

@@ -19,7 +19,7 @@ from typing import Any
 
 from patching import replaced
 from running import run
-from worlds import World, rich_world, shared_world, small_world, used_share_world
+from worlds import BIDS, World, rich_world, shared_world, small_world, used_share_world
 
 import policies
 from forge1sim.workload.spec import Estimation
@@ -59,6 +59,7 @@ def worlds() -> dict[str, Callable[[], World]]:
         found[policy] = lambda policy=policy: _varied(routing=Routing(policy=policy, model_choice="cheapest"))
     for choice in ("best_quality", "any"):
         found[choice] = lambda choice=choice: _varied(routing=Routing(model_choice=choice))
+    found["bids"] = lambda: _varied(routing=BIDS)
     found["predictive"] = lambda: _varied(scaling=Scaling(policy="predictive", period_s=1.0, hold_periods=1, cooldown_s=1.0))
     found["own tiers"] = lambda: World(**{**vars(_varied(reservation=Reservation(mode="mine.py:mine"))), "own_policies": {"tier": mine}})
     for mode in ("floor", "cap"):

@@ -66,6 +66,9 @@ def requests(
     return rows
 
 
+BIDS = Routing(bid_price_usd_per_request={"small": 0.01}, bid_price_usd_per_1m_tokens={"other": 3.0})
+
+
 def rich_world(seed: int = 1, count: int = 400, rate: float = 12.0) -> World:
     """Every rule at once: all windows and charge rules, tiers, budgets, faults, scaling, fallbacks."""
     rng = np.random.default_rng(seed)
@@ -304,11 +307,14 @@ def chance_world(seed: int, count: int = 300) -> World:
                  overload_probability=0.03 * troubled, caller_error_probability=0.02 * troubled, retry_after=pick(True, True, False))
         for name in providers
     )  # fmt: skip
+    bids = np.random.default_rng([seed, 1])         # apart: what a seed draws otherwise stays
     faults = (Fault(kind="limit_cut", start_s=5.0, duration_s=10.0, factor=0.4), Fault(kind="latency", start_s=8.0, duration_s=4.0))
     bundle = PolicyBundle(
         tiers=TIERS,
         routing=Routing(policy=pick("cost_efficiency", "headroom", "round_robin", "random", "least_in_flight"),
-                        model_choice=pick("cost_efficiency", "cheapest", "best_quality", "any")),
+                        model_choice=pick("cost_efficiency", "cheapest", "best_quality", "any"),
+                        bid_price_usd_per_request={model.name: float(bids.choice([0.0, 0.001, 0.02])) for model in models},
+                        bid_price_usd_per_1m_tokens={model.name: float(bids.choice([0.0, 5.0])) for model in models}),
         reservation=Reservation(mode=pick("none", "floor", "floor", "floor", "partition", "trunk", "cap", "preempt")),
         queue=Queueing(enabled=bool(rng.random() < 0.85), fair_share=bool(rng.random() < 0.7), max_waiting=int(pick(10, 10_000)),
                        max_in_system=int(pick(30, 512)), aging_per_s=float(pick(0.0, 1.0, 20.0))),

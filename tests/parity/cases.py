@@ -97,7 +97,10 @@ def _fault(r: random.Random, accounts: list[dict[str, object]]) -> dict[str, obj
 def _bundle(r: random.Random) -> dict[str, object]:
     routing = ("cost_efficiency", "headroom", "least_in_flight", "latency", "weighted", "round_robin", "random")
     return {
-        "routing": {"policy": r.choice(routing), "model_choice": r.choice(("cost_efficiency", "cheapest", "best_quality", "any"))},
+        "routing": {
+            "policy": r.choice(routing), "model_choice": r.choice(("cost_efficiency", "cheapest", "best_quality", "any")),
+            "bid_price_usd_per_request": {"m0": r.choice((0.0, 0.002))}, "bid_price_usd_per_1m_tokens": {"m0": r.choice((0.0, 3.0))},
+        },
         "reservation": {
             "mode": r.choice(("none", "floor", "floor", "partition", "trunk", "cap", "preempt")),
             "oversubscription": r.choice(("priority", "proportional")), "dedicated_overflow": r.random() < 0.7,

@@ -22,6 +22,7 @@ Value = str | int | float | bool
 Point = Mapping[str, Value]
 """A value for each knob, by path."""
 MOST_KNOBS = 64
+ORDINARY_INPUT_TOKENS, ORDINARY_OUTPUT_TOKENS = 1000, 250
 BLIND = ("round_robin", "random")     # shipped to compare with; nobody would choose them
 
 
@@ -212,7 +213,11 @@ def own_point(loaded: LoadedScenario, space: Sequence[Knob]) -> dict[str, Value]
 
 def _own(loaded: LoadedScenario, path: str) -> Value:
     here: Any = loaded.bundle
-    for part in path.removeprefix(POLICIES).split("."):
+    parts = path.removeprefix(POLICIES).split(".")
+    for place, part in enumerate(parts):
+        if isinstance(here, dict):          # of numbers, by names that may have dots in them
+            here = here.get(".".join(parts[place:]), 0.0)
+            break
         if isinstance(here, tuple):
             names = {getattr(item, "name", None): item for item in here}
             here = names[part] if part in names else here[int(part)]
@@ -263,6 +268,7 @@ def default_space(loaded: LoadedScenario) -> tuple[Knob, ...]:
         Range(path="policies.cooldown.cooldown_s", low=2, high=120, log=True),
     ]
     knobs += _of_tiers(bundle)
+    knobs += _of_models(loaded)
     if any(account.dedicated_to for account in loaded.platform.accounts):
         knobs.append(Choice(path="policies.reservation.dedicated_overflow", values=(True, False)))
     if any(one.budget_usd_per_month is not None or one.request_budget_usd is not None for one in group):
@@ -276,6 +282,21 @@ def default_space(loaded: LoadedScenario) -> tuple[Knob, ...]:
             Range(path="policies.scaling.cooldown_s", low=60, high=1800, log=True),
         ]
     return tuple(knobs)
+
+
+def _of_models(loaded: LoadedScenario) -> list[Knob]:
+    """Bid prices of all models but the dearest, which is taken last anyway: up to what it takes for a request of ordinary size."""
+    if len(loaded.platform.models) < 2:
+        return []
+    costs = {
+        model.name: (ORDINARY_INPUT_TOKENS * model.input_usd_per_1m + ORDINARY_OUTPUT_TOKENS * model.output_usd_per_1m) / 1e6
+        for model in loaded.platform.models
+    }
+    dearest = max(costs, key=lambda name: costs[name])
+    if costs[dearest] <= 0:
+        return []
+    field = f"{POLICIES}routing.bid_price_usd_per_request"
+    return [Range(path=f"{field}.{name}", low=0, high=costs[dearest]) for name in costs if name != dearest]
 
 
 def _of_tiers(bundle: PolicyBundle) -> list[Knob]:
