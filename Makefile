@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test lint browser verify bench picture pictures lock python clean
+.PHONY: help setup demo app test lint browser verify bench drawn picture pictures lock python clean
 
 help:  ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -85,6 +85,9 @@ bench: setup  ## Measure speed and memory; ONLY=name measures one
 picture: demo  ## Draw the README's picture anew from the demo's report; CHROME=... names Chromium
 	@$(CHROME) --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1100,1640 \
 	  --virtual-time-budget=8000 --screenshot=docs/pictures/quickstart.png "file://$(CURDIR)/demo_run/report.html"
+
+drawn: setup  ## Check every comparison on five scenarios drawn by chance, failures included; SEED=... repeats a report
+	@$(BIN)/python -m benchmarks.drawn $(if $(SEED),--seed $(SEED))
 
 pictures: setup  ## Take pictures of every page of the workbench, light and dark, and renew those of the README
 	@$(BIN)/python -m benchmarks.pictures pictures

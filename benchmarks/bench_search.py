@@ -5,6 +5,7 @@ scenario's own policies break. Each way to search has 80 runs, on the same draw;
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from forge1sim.ask import Ask
 from forge1sim.experiments.outcome import Outcome
 from forge1sim.experiments.tuning.goals import total_violation
 from forge1sim.experiments.tuning.search import Plan
-from forge1sim.experiments.tuning.space import with_point
+from forge1sim.experiments.tuning.space import Knob, with_point
 from forge1sim.experiments.tuning.tune import Tuning, tune
 from forge1sim.experiments.workers import evaluate
 
@@ -34,34 +35,43 @@ def run() -> dict[str, float]:
     return {"search_against_sobol_p": sobol, "search_against_random_p": random}
 
 
-def compare_searches(seeds: Sequence[int] | range, budget: int = BUDGET) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Task:
+    """What is searched: a scenario, the knobs, and what is to be kept."""
+
+    scenario: str = str(SMALL)
+    space: tuple[str | Knob, ...] = SMALL_SPACE
+    kept: tuple[str, ...] = SMALL_KEPT
+
+
+def compare_searches(seeds: Sequence[int] | range, budget: int = BUDGET, task: Task = Task()) -> dict[str, list[float]]:
     """What each way to search comes to at `budget` runs, one value for each seed: less is better.
 
     The cost of the best point that keeps the constraints; where none does, `BROKEN` and what is broken.
     """
     values: dict[str, list[float]] = {"tuner": [], "sobol": [], "random": []}
     for seed in seeds:
-        ask = Ask(scenario=str(SMALL), seed=1000 + seed)
         for name, found in values.items():
-            found.append(_search(name, ask, seed, budget))
+            found.append(_search(name, task, seed, budget))
         print(f"seed {seed}: " + ", ".join(f"{name} {found[-1]:.4f}" for name, found in values.items()), flush=True)
     return values
 
 
-def _search(name: str, ask: Ask, seed: int, budget: int) -> float:
+def _search(name: str, task: Task, seed: int, budget: int) -> float:
     """The value that one way to search comes to; each begins with the scenario's own policies."""
     if name != "random":
-        return _value(_tuned(ask, seed, budget, budget if name == "sobol" else None))
-    plan = _tuned(ask, seed, 2, None).plan
+        return _value(_tuned(task, seed, budget, budget if name == "sobol" else None))
+    plan = _tuned(task, seed, 2, None).plan
     rng = np.random.default_rng([seed, 1])
     points = [{knob.path: knob.at(float(rng.random())) for knob in plan.space} for _ in range(budget - 1)]
-    outcomes = evaluate([ask, *(with_point(ask, point) for point in points)], backend="serial")
+    outcomes = evaluate([plan.ask, *(with_point(plan.ask, point) for point in points)], backend="serial")
     return min(_worth(plan, outcome, outcomes[0]) for outcome in outcomes)
 
 
-def _tuned(ask: Ask, seed: int, budget: int, even: int | None) -> Tuning:
+def _tuned(task: Task, seed: int, budget: int, even: int | None) -> Tuning:
+    ask = Ask(scenario=task.scenario, seed=1000 + seed)
     return tune(
-        ask, SMALL_SPACE, minimize=[COST], subject_to=SMALL_KEPT, defaults=False, trials=budget, seed=seed, even=even, draws=None,
+        ask, task.space, minimize=[COST], subject_to=task.kept, defaults=False, trials=budget, seed=seed, even=even, draws=None,
         backend="serial",
     )  # fmt: skip
 

@@ -90,15 +90,17 @@ class Queue:
 
 @dataclass(frozen=True)
 class Full:
-    """The full scenario over its own horizon; its truth is the mean over `truth_replications`."""
+    """A whole scenario over its own horizon; its truth is the mean over `truth_replications`."""
 
     name: str = "full"
+    scenario: str = FULL
     relative: float = 0.2
     truth_replications: int = 1_000
 
     def truth(self) -> Truth:
         """Means over replications that no experiment sees: so many that their standard error is a tenth of a half-width, or less."""
-        return {figure: float(values.mean()) for figure, values in outcomes(TRUTH_SEED, self.truth_replications).items()}
+        found = outcomes(self.scenario, TRUTH_SEED, self.truth_replications)
+        return {figure: float(values.mean()) for figure, values in found.items()}
 
     def known_truth(self) -> Truth:
         """As it was found last (`python -m benchmarks.coverage` finds it anew, after anything changed the results of runs)."""
@@ -109,12 +111,13 @@ class Full:
         kept: dict[int, dict[str, float]] = {}
 
         def evaluate(asks: Sequence[Ask]) -> list[dict[str, float]]:
-            kept.update({ask.seed: _outcome(ask.seed) for ask in asks if ask.seed not in kept})
+            kept.update({ask.seed: _outcome(self.scenario, ask.seed) for ask in asks if ask.seed not in kept})
             return [kept[ask.seed] for ask in asks]
 
         found = {}
         for figure, name in FIGURES.items():
-            plan = Replicating((Ask(scenario=FULL, seed=seed_of(number)),), until=(Precision(name, relative=self.relative),), most=MOST)
+            ask, until = Ask(scenario=self.scenario, seed=seed_of(number)), Precision(name, relative=self.relative)
+            plan = Replicating((ask,), until=(until,), most=MOST)
             found[figure] = plan.run(evaluate, 1)[0].interval(name)
         return found
 
@@ -141,9 +144,9 @@ def hits(case: Case, experiments: range, truth: Truth) -> dict[str, int]:
     return found
 
 
-def outcomes(seed: int, count: int) -> dict[str, NDArray[np.float64]]:
-    """Each figure of the full scenario in replications on the seeds from `seed` on, shape (count,)."""
-    rows = [_outcome(seed + number) for number in range(count)]
+def outcomes(scenario: str, seed: int, count: int) -> dict[str, NDArray[np.float64]]:
+    """Each figure of a scenario in replications on the seeds from `seed` on, shape (count,)."""
+    rows = [_outcome(scenario, seed + number) for number in range(count)]
     return {figure: np.array([row[name] for row in rows]) for figure, name in FIGURES.items()}
 
 
@@ -152,8 +155,8 @@ def _loaded(scenario: str, overrides: tuple[str, ...]) -> LoadedScenario:
     return load_scenario(ROOT / scenario, overrides)
 
 
-def _outcome(seed: int) -> dict[str, float]:
-    return outcome_of(simulate(_loaded(FULL, ()), seed=seed, hash_log=False))
+def _outcome(scenario: str, seed: int) -> dict[str, float]:
+    return outcome_of(simulate(_loaded(scenario, ()), seed=seed, hash_log=False))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy import stats
 
-from benchmarks.coverage import CASES, FIGURES, Full, hits, outcomes
+from benchmarks.coverage import CASES, FIGURES, FULL, Full, hits, outcomes
 
 EXPERIMENTS = dict(zip([case.name for case in CASES], (95, 60, 30, 95, 60, 30, 30), strict=True))
 PER_CASE_CHANCE = 1e-4
@@ -32,5 +32,5 @@ def test_intervals_at_their_own_stop_hold_the_truth():
 def test_the_known_truth_of_the_full_scenario_is_still_true():
     """40 replications that neither the truth nor an experiment has seen."""
     truth = Full().known_truth()
-    for figure, values in outcomes(2_000_000_000, 40).items():
+    for figure, values in outcomes(FULL, 2_000_000_000, 40).items():
         assert abs(values.mean() - truth[figure]) < 4.5 * values.std(ddof=1) / np.sqrt(len(values)), figure

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from forge1sim.results.compare import Shown
 
 MOST_TRIALS = 100_000
+MOST_EVEN = 24             # many knobs would leave little to search
 USUAL_DRAWS = Draws()
 SEARCH, FINAL = "search", "fresh draws"
 
@@ -168,7 +169,7 @@ def tune(
         search_on: overrides for the search alone, such as the busy hours; the last stage runs the scenario as it is.
         short: overrides that make a run short; points that do worse there than the median are dropped. One objective only.
         defaults: compare with all shipped defaults, not with the scenario's own policies only.
-        even: how many points fill the space evenly before the search proper; by default 2 for each knob and 2 more.
+        even: how many points fill the space evenly before the search proper; by default 2 for each knob and 2 more, at most 24.
         draws: of the last stage; None leaves it out, and nothing is proved.
         storage: None for memory, a file for SQLite, or an address of SQLite or PostgreSQL; a study there is continued.
         study: its name; by default it follows from all that decides the results.
@@ -224,7 +225,7 @@ def _plan(
         ask=ask, space=knobs, objectives=objectives, constraints=parse_constraints(subject_to, loaded, columns),
         references=(shipped_defaults(loaded) if defaults else ({},))[: max(1, trials // 2)], own=own_point(loaded, knobs),
         trials=trials, seed=seed, replications=replications, batch=batch,
-        even=2 * len(knobs) + 2 if even is None else even, search_on=tuple(search_on), short=tuple(short),
+        even=min(2 * len(knobs) + 2, MOST_EVEN) if even is None else even, search_on=tuple(search_on), short=tuple(short),
     )  # fmt: skip
     plan.asks({}, plan.short)[0].load()
     return plan
