@@ -13,7 +13,7 @@ SCENARIO = "scenarios/quickstart.yaml"
 # Three hours of the same Monday: few pools are short, the cheapest pool is, nearly all are.
 LOADS = {"night (03:00)": "03", "morning (08:30)": "08:30", "peak (14:00)": "14"}
 SPAN = "horizon_s=2min"
-BLOCK_S, REPLAY_BLOCK_S = 10.0, 3.0
+BLOCK_S, REPLAY_BLOCK_S = 10.0, 5.0
 
 
 def overrides(hour: str) -> tuple[str, ...]:
