@@ -23,7 +23,7 @@ JUDGED = ("all.wait_mean_s", "all.cost_usd")
 SHOWN = (*JUDGED, "all.wait_p95_s", "all.latency_mean_s", "all.served_ratio", "all.cost_per_request_usd", "all.quality_mean")
 
 
-def _at_load(factor: float) -> tuple[str, ...]:
+def at_load(factor: float) -> tuple[str, ...]:
     """Overrides that multiply every tenant group's demand."""
     demands = [(group.name, group.demand.requests_per_s) for group in load(SCENARIO).scenario.tenants if group.demand]
     return tuple(f"tenants.{name}.demand.requests_per_s={factor * rate:.6g}" for name, rate in demands if rate)
@@ -34,7 +34,7 @@ def run() -> dict[str, float]:
     ratios: dict[str, list[float]] = {name: [] for name in SHOWN}
     print("load  " + f"{'pair':36}" + "".join(f"{name.removeprefix('all.'):>22}" for name in SHOWN))
     for factor in LOADS:
-        overrides = _at_load(factor)
+        overrides = at_load(factor)
         asks = [
             Ask(scenario=str(ROOT / SCENARIO), overrides=(*overrides, f"policies.routing.policy={policy}"), seed=1 + seed)
             for policy in SHIPPED_ROUTING for seed in range(SEEDS)

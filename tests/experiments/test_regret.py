@@ -41,6 +41,31 @@ def test_a_promise_on_quality_may_be_asked_for_instead() -> None:
         bound_of(bare, quality="promised")
 
 
+NAMED = """
+name: named
+horizon_s: 2min
+models:
+  - {name: dear, provider: p, input_usd_per_1m: 10, output_usd_per_1m: 10, fallbacks: [cheap], performance: [0.9, 0.9, 0.9, 0.9, 0.9]}
+  - {name: cheap, provider: p, input_usd_per_1m: 1, output_usd_per_1m: 1, performance: [0.9, 0.9, 0.9, 0.9, 0.9]}
+accounts: [{name: a, provider: p, limits: [{dimension: rpm, model_class: dear, limit: 20}]}]
+providers: [{name: p}]
+tenants: [{name: client, demand: {requests_per_s: 0.2, models: {dear: 1}}}]
+"""
+
+
+@pytest.mark.parametrize("requests_per_s", [0.05, 1.0])
+def test_nobody_is_blamed_for_not_choosing_a_cheap_fallback(tmp_path, requests_per_s: float) -> None:
+    """All ask for the dear model: with room they get it, without they fall back; a clairvoyant may do no other."""
+    file = tmp_path / "named.yaml"
+    file.write_text(NAMED)
+    ask = Ask(scenario=str(file), overrides=(f"tenants.client.demand.requests_per_s={requests_per_s}",))
+    line = regret(ask, {"own": ()}, block_s=10.0).lines[0]
+    cheap_usd = bound_of(Ask(scenario=str(file), overrides=(*ask.overrides, "tenants.client.demand.models={cheap: 1}")), block_s=10.0)
+    assert line.bound_usd > 1.5 * cheap_usd
+    if requests_per_s < 0.1:
+        assert line.regret_usd == pytest.approx(0, abs=1e-9)
+
+
 def test_every_shipped_routing_policy_and_model_choice_is_compared() -> None:
     said = {override for overrides in shipped_policies().values() for override in overrides}
     for field in ("routing.policy", "routing.model_choice"):

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forge1sim.ask import Ask
 from forge1sim.errors import ExperimentError
 from forge1sim.experiments.outcome import replicate
 from forge1sim.experiments.tuning.goals import front_of
 from forge1sim.experiments.tuning.proof import Draws
+from forge1sim.experiments.tuning.space import default_space
 from forge1sim.experiments.tuning.tune import Tuning, tune
 from tests.experiments.searches import (
     BEST_AGING,
@@ -271,6 +273,20 @@ def test_bundles_run_as_the_search_ran_them(tmp_path):
         assert "extends: scenario.yaml" in file.read_text()
     assert len(tuning.frame()) == 8
     assert {"trials.parquet", "trials.csv", "search.html", "scenario.yaml"} <= {file.name for file in out.iterdir()}
+
+
+def test_bid_prices_are_by_what_a_models_tightest_limit_counts(tmp_path):
+    file = tmp_path / "two.yaml"
+    file.write_text("""
+name: two
+models: [gpt-6-luna, claude-haiku-4-5, claude-opus-5-5]
+accounts:
+  - {name: o, provider: openai, usage_tier: tier-4, limits: [{dimension: tpm, model_class: gpt-6-luna, limit: 1000, charge: max_tokens}]}
+  - {name: a, provider: anthropic, usage_tier: scale, limits: [{dimension: rpm, limit: 5}]}
+tenants: [{name: client, demand: {requests_per_s: 1}}]
+""")
+    bids = {knob.path.rpartition("routing.")[2] for knob in default_space(Ask(scenario=str(file)).load()) if "bid" in knob.path}
+    assert bids == {"bid_price_usd_per_1m_tokens.gpt-6-luna", "bid_price_usd_per_request.claude-haiku-4-5"}
 
 
 def test_the_default_space_is_one_that_the_scenario_takes(tmp_path):

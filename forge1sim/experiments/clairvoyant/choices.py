@@ -89,17 +89,22 @@ class Choices:
         return (points[step] * (250 - rest) + points[step + 1] * rest) // 250
 
     @cached_property
+    def answered_by(self) -> Ints:
+        """The model that answered each request in the policy's run, shape (n,)."""
+        models = np.array([deployment.model for deployment in self.realised.layout.deployments], dtype=np.int64)
+        return models[self.realised.deployments]
+
+    @cached_property
     def suited(self) -> Flags:
-        """Whether a model may serve a request at all, shape (n, models)."""
+        """Whether a model may serve a request at all, shape (n, models).
+
+        One that names a model is served by it, or by the fallback that it got: nobody chooses a fallback because it is cheap.
+        """
         state, requests = self._state, self.requests
         fits = self._of("input_tokens") + self.most_output <= state.models["context_tokens"][None, :]
-        wanted = np.zeros((self.models + 1, self.models), dtype=bool)
-        for model in range(self.models):
-            lo, hi = int(state.models[model]["chain_lo"]), int(state.models[model]["chain_hi"])
-            hi = hi if state.settings[0]["fallback_models"] else lo + 1
-            wanted[model, state.chain[lo:hi]] = True
+        wanted = np.eye(self.models + 1, self.models, dtype=bool)
         wanted[self.models] = True                      # AUTO is -1: the last row
-        suited = fits & wanted[requests["wanted"]]
+        suited = fits & (wanted[requests["wanted"]] | (self.answered_by[:, None] == np.arange(self.models)))
         if self.realised.estimation.is_exact:
             floor = state.tenants["quality_floor_pm"][requests["tenant"]][:, None]
             budget = _least_bound(requests["budget_nano_usd"], state.tenants["request_budget_nano_usd"][requests["tenant"]])

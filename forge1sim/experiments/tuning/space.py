@@ -15,6 +15,7 @@ from forge1sim.errors import ExperimentError, ScenarioError
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.scenario.yaml_tree import scalar_value
 from policies.bundle import PolicyBundle
+from policies.layout import lay_out
 from policies.shipped import shipped_names
 
 POLICIES = "policies."
@@ -23,6 +24,13 @@ Point = Mapping[str, Value]
 """A value for each knob, by path."""
 MOST_KNOBS = 64
 ORDINARY_INPUT_TOKENS, ORDINARY_OUTPUT_TOKENS = 1000, 250
+ORDINARY_TOKENS = ORDINARY_INPUT_TOKENS + ORDINARY_OUTPUT_TOKENS
+MINUTE_US = 60_000_000
+# What a request of ordinary size takes of a limit, by its charge rule.
+ORDINARY_USE = {
+    "requests": 1, "max_tokens": ORDINARY_TOKENS, "total": ORDINARY_TOKENS, "input": ORDINARY_INPUT_TOKENS,
+    "uncached_input": ORDINARY_INPUT_TOKENS, "output": ORDINARY_OUTPUT_TOKENS,
+}  # fmt: skip
 BLIND = ("round_robin", "random")     # shipped to compare with; nobody would choose them
 
 
@@ -285,18 +293,34 @@ def default_space(loaded: LoadedScenario) -> tuple[Knob, ...]:
 
 
 def _of_models(loaded: LoadedScenario) -> list[Knob]:
-    """Bid prices of all models but the dearest, which is taken last anyway: up to what it takes for a request of ordinary size."""
-    if len(loaded.platform.models) < 2:
-        return []
+    """Bid prices of all models but the dearest, which is taken last anyway: up to what it takes for a request of ordinary size.
+
+    Per request or per token, as the limit counts that fills up first with requests of that size.
+    """
     costs = {
         model.name: (ORDINARY_INPUT_TOKENS * model.input_usd_per_1m + ORDINARY_OUTPUT_TOKENS * model.output_usd_per_1m) / 1e6
         for model in loaded.platform.models
     }
     dearest = max(costs, key=lambda name: costs[name])
-    if costs[dearest] <= 0:
+    if len(costs) < 2 or costs[dearest] <= 0:
         return []
-    field = f"{POLICIES}routing.bid_price_usd_per_request"
-    return [Range(path=f"{field}.{name}", low=0, high=costs[dearest]) for name in costs if name != dearest]
+    most = {"bid_price_usd_per_request": costs[dearest], "bid_price_usd_per_1m_tokens": costs[dearest] * 1e6 / ORDINARY_TOKENS}
+    fields = {name: f"bid_price_usd_per_{'1m_tokens' if name in _short_of_tokens(loaded) else 'request'}" for name in costs}
+    return [Range(path=f"{POLICIES}routing.{field}.{name}", low=0, high=most[field]) for name, field in fields.items() if name != dearest]
+
+
+def _short_of_tokens(loaded: LoadedScenario) -> set[str]:
+    """Models whose tightest limit, for requests of ordinary size, counts tokens."""
+    layout = lay_out(loaded.platform, loaded.start_us)
+    found = set()
+    for deployment in layout.deployments:
+        account, bucket = layout.accounts[deployment.account], layout.buckets[deployment.bucket]
+        rows = [*range(account.limit_lo, account.limit_hi), *range(bucket.limit_lo, bucket.limit_hi)]
+        rates = [limit for limit in (layout.limits[row] for row in rows) if limit.charge in ORDINARY_USE and limit.window != "none"]
+        tightest = min(rates, key=lambda limit: limit.amount / (limit.window_us or MINUTE_US) / ORDINARY_USE[limit.charge], default=None)
+        if tightest is not None and tightest.charge != "requests":
+            found.add(layout.models[deployment.model].name)
+    return found
 
 
 def _of_tiers(bundle: PolicyBundle) -> list[Knob]:
