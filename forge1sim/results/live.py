@@ -7,6 +7,8 @@ from forge1sim.results.theme import DASHES, colour, figure, label, short
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+HOUR_MS = 3_600_000.0
+
 
 def live_figure(series: dict[str, Any]) -> "tuple[go.Figure, str]":
     """Answers per second beside requests per second, and the line, by tier, up to now; with a sentence.
@@ -22,12 +24,15 @@ def live_figure(series: dict[str, Any]) -> "tuple[go.Figure, str]":
         for row, (tier, values) in enumerate(series[name].items()):
             made.add_trace(
                 go.Scatter(
-                    x=moments, y=values, name=label(tier), legendgroup=label(tier), showlegend=in_legend, mode="lines",
+                    x=moments, y=values, name=label(tier), legendgroup=label(tier), showlegend=in_legend,
+                    mode="lines" if len(moments) > 1 else "markers",
                     line={"color": colour(row), "dash": dash, "width": 2},
                 ),
                 row=1, col=place,
             )  # fmt: skip
     made.update_xaxes(type="date")
+    if len(moments) == 1:       # else the axis would show milliseconds about the one point
+        made.update_xaxes(range=[moments[0] - HOUR_MS, moments[0] + HOUR_MS])
     return made, _sentence(series)
 
 

@@ -92,11 +92,12 @@ class RunPool:
         """
         loaded = ask.load()
         key = content_key(loaded, ask.driver)
+        own = self.store.with_key(key, owner)
+        if own is not None and own.status not in (Status.FAILED, Status.CANCELLED):
+            if kind == "run" and own.kind == "what-if":
+                self.store.keep(own.id, name or loaded.name)
+            return own.id
         earlier = self.store.with_key(key)
-        if earlier is not None and earlier.owner == owner and earlier.status not in (Status.FAILED, Status.CANCELLED):
-            if kind == "run" and earlier.kind == "what-if":
-                self.store.keep(earlier.id, name or loaded.name)
-            return earlier.id
         self._check_room()
         run = self.store.create(ask, owner=owner, name=name or loaded.name, kind=kind, key=key, pool=self._id)
         if earlier is not None and earlier.status is Status.DONE:

@@ -10,6 +10,7 @@
     <folder>/.pools/     a lock for each process that has runs in work
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -105,16 +106,17 @@ class RunStore:
             write_json(folder / STATE, {"status": Status.QUEUED, "pool": pool})
             write_json(folder / LABEL, {"name": _proper_name(name), "tags": [], "kind": kind})
             write_json(folder / REQUEST, request)
-            write_json(self.folder / KEYS / f"{key}.json", run_id)
+            for kept in (key, _own_key(key, owner)):
+                write_json(self.folder / KEYS / f"{kept}.json", run_id)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise RunError(f"{folder}: cannot be written: {error.strerror}; no run was started") from error
         return self.get(run_id)
 
-    def with_key(self, key: str) -> Run | None:
-        """The run that was last started under this content key, if it is still there."""
+    def with_key(self, key: str, owner: str = "") -> Run | None:
+        """The run that was last started under this content key, by one owner if one is given, if it is still there."""
         with suppress(RunError):
-            return self.get(str(read_json(self.folder / KEYS / f"{key}.json")))
+            return self.get(str(read_json(self.folder / KEYS / f"{_own_key(key, owner) if owner else key}.json")))
         return None
 
     def copy_results(self, source: Run, target: Run) -> None:
@@ -171,6 +173,11 @@ class RunStore:
             write_json(path, read_json(path) | changes)
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _own_key(key: str, owner: str) -> str:
+    """The name under which an owner's own run of a content key is found; owners are secret."""
+    return f"{key}-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
 
 
 def _proper_name(name: str) -> str:

@@ -7,6 +7,7 @@ from forge1sim.scenario.problems import Finding, dotted, nearest, shown_value
 from forge1sim.scenario.resolve import served
 from forge1sim.scenario.schema import Scenario, ScenarioTenants, model_name
 from forge1sim.scenario.yaml_tree import Path_
+from forge1sim.workload.profile import cell_factors
 from forge1sim.workload.spec import AUTO_NAME, AgentSessions, ServeGen, Synthetic
 from policies.contracts import CONTRACTS
 from policies.schema import Account, Fault, Model
@@ -250,13 +251,21 @@ def expected_requests(scenario: Scenario) -> float:
     generated = any(isinstance(source, Synthetic) for source in scenario.workload.sources)
     for group in scenario.tenants if generated else ():
         growth = group.demand.growth_per_week if group.demand else 0.0
-        total += (_rate_per_s(group) or 0.0) * scenario.horizon_s * _mean_growth(growth, weeks)
+        total += (_rate_per_s(group) or 0.0) * scenario.horizon_s * _mean_growth(growth, weeks) * _mean_of_week(scenario, group)
     for source in scenario.workload.sources:
         if isinstance(source, AgentSessions):
             total += source.sessions_per_s * scenario.horizon_s
         elif isinstance(source, ServeGen):
             total += (source.requests_per_s or 0.0) * scenario.horizon_s
     return total
+
+
+def _mean_of_week(scenario: Scenario, group: ScenarioTenants) -> float:
+    """Mean of the day and the week until the horizon, over the mean of a whole week."""
+    if group.demand is None or scenario.horizon_s >= WEEK_S:
+        return 1.0
+    steady = group.demand.model_copy(update={"growth_per_week": 0.0})
+    return float(cell_factors(steady, group.timezone, round(scenario.start.timestamp() * 1e6), scenario.horizon_s).mean())
 
 
 def _mean_growth(per_week: float, weeks: float) -> float:

@@ -14,8 +14,9 @@ POLL_S = 0.5
 
 def answer_of(run: Run, question: str, **arguments: Any) -> Any:
     """The answer to a question about a run; until it is there the page says so, and asks again."""
+    key = _key(run, question, arguments)
     try:
-        answer = session.pool().ask(run.id, question, **arguments)
+        answer = st.session_state.get(key) or session.pool().ask(run.id, question, **arguments)
     except RunError as error:
         show.trouble(error)
         st.stop()
@@ -23,11 +24,17 @@ def answer_of(run: Run, question: str, **arguments: Any) -> Any:
         return answer.value
     if answer.status in (Status.FAILED, Status.CANCELLED):
         st.error(show.words(answer.reason), icon=":material/error:")
+        st.session_state[key] = answer      # the pool says it once, and starts anew when it is asked again
         if st.button("Try again", key=f"again-{question}"):
+            del st.session_state[key]
             st.rerun()
         st.stop()
     wait_for(run, question, arguments)
     st.stop()
+
+
+def _key(run: Run, question: str, arguments: dict[str, Any]) -> str:
+    return f"over-{run.id}-{question}-{sorted(arguments.items())}"
 
 
 @st.fragment(run_every=POLL_S)
@@ -35,6 +42,8 @@ def wait_for(run: Run, question: str, arguments: dict[str, Any]) -> None:
     """Ask now and then; draw the page anew when the answer is there."""
     answer = session.pool().ask(run.id, question, **arguments)
     if answer.status.is_over:
+        if answer.status is not Status.DONE:
+            st.session_state[_key(run, question, arguments)] = answer
         st.rerun()
     if answer.progress is not None:
         st.progress(float(answer.progress["share"]), show.words(answer.progress["told"]))

@@ -42,6 +42,7 @@ def test_the_same_run_is_not_made_twice(pool, store, small, wait_for):
     # Another owner gets a run of their own at once, which outlives the first.
     other = store.get(pool.start(ask, owner="bert"))
     assert (other.status, other.owner) == (Status.DONE, "bert")
+    assert [pool.start(ask, owner=owner) for owner in ("anna", "bert", "anna")] == [first.id, other.id, first.id]
     store.delete(first.id)
     assert other.summary()["requests"]["arrived"] > 0
 

@@ -81,6 +81,16 @@ def test_tenants_have_their_tier_and_demand(tmp_path):
     assert loaded.expected_requests == pytest.approx(2 * 3600)
 
 
+def test_expected_requests_know_the_day_and_the_hour(root):
+    counts = {}
+    for start in ("2026-11-02T00:00:00Z", "2026-11-07T00:00:00Z"):        # a Monday, a Saturday
+        loaded = load_scenario(root / "scenarios" / "quickstart.yaml", [f"start={start}"])
+        counts[start] = loaded.expected_requests
+    monday, saturday = counts.values()
+    assert monday == pytest.approx(542_712, rel=0.01)       # as seed 1 draws
+    assert saturday < 0.7 * monday
+
+
 def test_durations_may_be_written_in_words(tmp_path):
     loaded = load_scenario(write(tmp_path), ["horizon_s=1.5h", "drain_s=2min", "faults.0.start_s=90s"])
     assert (loaded.horizon_us, loaded.drain_us, loaded.faults[0].start_s) == (5_400_000_000, 120_000_000, 90)

@@ -93,6 +93,9 @@ last = results.summary["requests"]["arrived"] - 1
 if last < 0:
     st.info("No request arrived in this run.", icon=":material/info:")
     st.stop()
+asked = st.query_params.get("request", "")
+if asked and not (asked.isdecimal() and int(asked[:18]) <= last):
+    st.warning(f"This run has no request {show.words(asked[:40])}; its requests are 0 to {last:,}.", icon=":material/search_off:")
 number = st.number_input(
     f"Request (0 to {last:,})", 0, last, value=None, step=1, key="request", bind="query-params", placeholder="number in order of arrival"
 )

@@ -33,7 +33,7 @@ def welcome(quick_start: Saved) -> None:
     )
     with st.container(border=True):
         st.markdown(
-            "**The quick start**: 2,000 tenants share eleven accounts of three providers for a Monday, about a million requests."
+            "**The quick start**: 2,000 tenants share eleven accounts of three providers for a Monday, about 540,000 requests."
         )
         if st.button("Simulate the quick start", type="primary", icon=":material/play_arrow:"):
             session.go_to("run", run=session.pool().start(Ask(scenario=str(quick_start.path)), owner=session.owner()))

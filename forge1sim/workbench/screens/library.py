@@ -27,7 +27,8 @@ def listed(runs: Sequence[Run]) -> list[Run]:
         for run in runs
     ]  # fmt: skip
     event = st.dataframe(
-        pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="multi-row", key="library", alt="Your runs",
+        pd.DataFrame(rows), hide_index=True, key=f"library-{st.session_state.get('deletions', 0)}", on_select="rerun",
+        selection_mode="multi-row", alt="Your runs",
         column_config={"started (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", timezone="UTC")},
     )  # fmt: skip
     return [runs[row] for row in event.selection.rows if row < len(runs)]
@@ -63,6 +64,7 @@ def delete(chosen: Sequence[Run]) -> None:
     if st.button("Delete", icon=":material/delete:", disabled=not sure):
         for run in over:
             session.store().delete(run.id)
+        st.session_state["deletions"] = st.session_state.get("deletions", 0) + 1     # no row of what is left is chosen
         st.rerun()
 
 

@@ -1,5 +1,6 @@
 """Scenario: choose or upload one, change it in forms and tables, see at once whether it holds together, run it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def take_in(draft: Draft, uploads: dict[str, bytes]) -> None:
     else:
         if len(files) > 1:
             raise TraceError(f"{len(files)} traces and no scenario; upload one trace, or a scenario that names them")
-        (name, path), *_ = files.items()
+        (given, path), *_ = files.items()
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", given)[-100:].lstrip("._-")      # nothing names it yet, so any will do
+        files = {name: path}
         text = as_yaml(replaying(as_values(draft.text), path, name))
     draft.files = files
     draft.rebase(text)
@@ -116,14 +119,16 @@ def table_editor(draft: Draft, base: forms.Document, document: forms.Document, t
     columns = {field.path: ([row[field.path] for row in cells], _CELLS.get(field.kind, "object")) for field in table.fields}
     before = pd.DataFrame({name: pd.Series(values, dtype=kind) for name, (values, kind) in columns.items()})
     st.subheader(table.title, anchor=False)
+    key = f"{table.title}-{draft.turn}"
     after = st.data_editor(
-        before, key=f"{table.title}-{draft.turn}", num_rows="dynamic", hide_index=True, placeholder="",
+        before, key=key, num_rows="dynamic", hide_index=True, placeholder="",
         alt=f"{table.title} of the scenario",
         column_config={field.path: column_of(field) for field in table.fields},
     )  # fmt: skip
     rows: list[tuple[int, dict[str, Any]]] = []
+    removed = st.session_state[key]["deleted_rows"]      # a row added after the last was removed is given its number
     for number, row in zip(after.index, after.to_dict("records"), strict=True):
-        is_old = isinstance(number, int) and number < len(before)
+        is_old = isinstance(number, int) and number < len(before) and number not in removed
         rows.append((number if is_old else forms.NEW, {str(name): None if pd.isna(cell) else cell for name, cell in row.items()}))
     return forms.with_rows(document, table, rows)
 
@@ -183,10 +188,11 @@ def yaml_editor(draft: Draft, text: str) -> None:
 def act(draft: Draft, loaded: LoadedScenario) -> None:
     """Say what it comes to, and run, save or download it."""
     count, accounts = (sum(item.count for item in items) for items in (loaded.groups, loaded.platform.accounts))
-    recorded = " and recorded traces" if loaded.data_files else ""
+    demand = [f"about {loaded.expected_requests:,.0f} requests"] if loaded.expected_requests or not loaded.data_files else []
+    demand += ["recorded traces"] if loaded.data_files else []
     st.success(
-        f"It holds together: {count:,} tenants, {accounts:,} accounts, {len(loaded.platform.models):,} models, about "
-        f"{loaded.expected_requests:,.0f} requests{recorded} in {seconds(loaded.horizon_us / 1e6)}.",
+        f"It holds together: {count:,} tenants, {accounts:,} accounts, {len(loaded.platform.models):,} models, {' and '.join(demand)} "
+        f"in {seconds(loaded.horizon_us / 1e6)}.",
         icon=":material/check:",
     )
     saved = drafts.put_on_shelf(draft)

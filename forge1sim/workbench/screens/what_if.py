@@ -33,7 +33,10 @@ _SIGNS = {"better": "\u2714 better", "worse": "\u2718 worse", "same": "\u2013 th
 
 def base_of() -> Ask:
     """What to change: the run looked at, else the scenario that is worked on."""
+    wanted = st.query_params.get("run")
     run = session.current_run()
+    if run is None and wanted:
+        st.stop()           # `current_run` has said why; what follows would be about something else
     if run is not None and run.status is Status.DONE:
         return run.ask
     draft = drafts.current()
@@ -128,6 +131,7 @@ def wait_a_little(before: str, after: str) -> bool:
     until_s = time.monotonic() + PATIENCE_S
     while not (session.pool().wait(before, STEP_S) and session.pool().wait(after, STEP_S)):
         if time.monotonic() > until_s:
+            bar.empty()         # `wait` has one of its own
             return False
         if (progress := progress_of(before, after)) != shown:        # drawing takes time from what is waited for
             bar.progress(*progress)
@@ -200,7 +204,9 @@ def page() -> None:
     st.title("What if", anchor=False)
     base = base_of()
     loaded = base.load()
-    st.caption(words(f"Based on {Path(base.scenario).name}, seed {base.seed}. Before and after meet the same requests and the same luck."))
+    changed = f" with {', '.join(base.overrides)}"[:MOST_NAME_LETTERS] if base.overrides else ""
+    told = f"Based on {Path(base.scenario).name}{changed}, seed {base.seed}."
+    st.caption(words(f"{told} Before and after meet the same requests and the same luck."))
     left, right = st.columns([1, 2.4], gap="large")
     with left:
         what_if = sliders(loaded)
