@@ -49,7 +49,7 @@ def test_a_strangers_file_brings_no_code_and_reads_nothing_else(upload):
 def test_a_recorded_trace_becomes_a_scenario_and_runs(upload):
     rows = "".join(f"{second},{300},{50}\n" for second in range(120))
     page = upload(my_trace__csv=f"arrive_s,input_tokens,output_tokens\n{rows}")
-    expect(page.get_by_text("and recorded traces")).to_be_visible()
+    expect(page.get_by_text("models, recorded traces in")).to_be_visible()
     simulate(page)
     expect(page.get_by_role("heading", name="my trace")).to_be_visible()
     expect(page.get_by_text(re.compile("promises? (was|were) (kept|missed)"))).to_be_visible()
@@ -113,6 +113,16 @@ def test_download_gives_the_scenario(upload):
     assert download.value.suggested_filename == "small.yaml"
 
 
+def faintest(page):
+    """The least opacity that anything on the page has within three renewals of the figures."""
+    opacities = "Math.min(...[...document.querySelectorAll('[data-testid=stElementContainer]')].map(e => +getComputedStyle(e).opacity))"
+    seen = []
+    for _ in range(60):
+        seen.append(page.evaluate(opacities))
+        page.wait_for_timeout(50)
+    return min(seen)
+
+
 def test_a_run_survives_reload_and_other_pages_and_cancel_ends_it(upload, visit):
     page = upload(mine__yaml=ENDLESS)
     page.get_by_text("in 8,760 h").wait_for()
@@ -121,6 +131,7 @@ def test_a_run_survives_reload_and_other_pages_and_cancel_ends_it(upload, visit)
     expect(page.get_by_text(re.compile("requests a second arrive"))).to_be_visible()
     page.reload()
     expect(page.get_by_text(re.compile("simulated up to"))).to_be_visible()
+    assert faintest(page) == 1.0
     page.get_by_role("link", name="Library").click()
     expect(page.get_by_role("heading", name="Library")).to_be_visible()
     page.get_by_role("link", name="Run", exact=True).click()
@@ -187,3 +198,18 @@ def test_the_keyboard_alone_starts_a_run(visit):
             break
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/run\?run="))
+
+
+def test_a_search_that_is_cancelled_stays_so(upload):
+    page = upload(mine__yaml=SMALL + "seed: 21\n")
+    page.get_by_text("about 2,400 requests").wait_for()
+    simulate(page)
+    page.get_by_text("See all results").wait_for()
+    page.get_by_role("link", name="Tune").click()
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("It was cancelled")).to_be_visible()
+    page.wait_for_timeout(3_000)
+    expect(page.get_by_text("It was cancelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_be_hidden()

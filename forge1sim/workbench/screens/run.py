@@ -114,7 +114,8 @@ def outcome(run: Run) -> None:
         link("See all results", "results", ":material/insights:", run=run.id)
         link("Ask what if", "what_if", ":material/tune:", run=run.id)
         link("Explain a request", "explain", ":material/manage_search:", run=run.id)
-        link("Name, tag or delete it in the library", "library", ":material/inventory_2:")
+        if run.owner == session.owner():
+            link("Name, tag or delete it in the library", "library", ":material/inventory_2:")
     took = f"It took {seconds(run.seconds)}. " if run.seconds else ""
     st.caption(f"{took}The same scenario with the same seed is read from the library instead of being run again.")
     command(run.command)
