@@ -171,7 +171,8 @@ def test_a_missing_package_is_named_with_what_to_install(small, monkeypatch, bac
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(tmp_path, root, how):
     code = (
-        f"import sys; sys.path.append({HERE!r})\n"
+        f"import signal, sys; sys.path.append({HERE!r})\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"         # a shell that runs tests in the background has it ignored
         "from forge1sim.ask import Ask\n"
         "from forge1sim.experiments.workers import evaluate\n"
         "from works_for_workers import sleeps\n"
@@ -181,6 +182,8 @@ def test_no_process_is_left_behind(tmp_path, root, how):
         family = wait_for_family(command, tmp_path / "attempts")
         command.send_signal(how)
         gone, alive = psutil.wait_procs(family, timeout=30)
+        for process in alive:
+            process.kill()      # else the block's end would wait for it
     assert not alive
     assert len(gone) > WORKERS
 
