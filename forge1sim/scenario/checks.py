@@ -7,7 +7,6 @@ from forge1sim.scenario.problems import Finding, dotted, nearest, shown_value
 from forge1sim.scenario.resolve import served
 from forge1sim.scenario.schema import Scenario, ScenarioTenants, model_name
 from forge1sim.scenario.yaml_tree import Path_
-from forge1sim.workload.profile import cell_factors
 from forge1sim.workload.spec import AUTO_NAME, AgentSessions, ServeGen, Synthetic
 from policies.contracts import CONTRACTS
 from policies.schema import Account, Fault, Model
@@ -262,9 +261,13 @@ def expected_requests(scenario: Scenario) -> float:
 
 def _mean_of_week(scenario: Scenario, group: ScenarioTenants) -> float:
     """Mean of the day and the week until the horizon, over the mean of a whole week."""
-    if group.demand is None or scenario.horizon_s >= WEEK_S:
+    demand = group.demand
+    if demand is None or scenario.horizon_s >= WEEK_S or (demand.diurnal is None and demand.weekend_factor == 1.0):
         return 1.0
-    steady = group.demand.model_copy(update={"growth_per_week": 0.0})
+    # Here, since it brings numpy and Numba, which reading a scenario does without.
+    from forge1sim.workload.profile import cell_factors
+
+    steady = demand.model_copy(update={"growth_per_week": 0.0})
     return float(cell_factors(steady, group.timezone, round(scenario.start.timestamp() * 1e6), scenario.horizon_s).mean())
 
 
