@@ -42,7 +42,7 @@ def _share(factor: float) -> float:
 def _tuned(ask: Ask) -> Point:
     """The best point of the search that keeps what is to be kept; the scenario's own policies where none does."""
     tuning = tune(ask, minimize=["all.cost_usd"], subject_to=["slos", "all.served_ratio>=baseline"], trials=TRIALS, draws=None)
-    return min((one for one in tuning.found if one.feasible), key=lambda one: one.rank, default=tuning.found[0]).point
+    return (tuning.front or tuning.found)[0].point
 
 
 if __name__ == "__main__":

@@ -322,10 +322,9 @@ def _fill_models(state: State, layout: Layout, routing: Routing, chains: list[li
 def _demand_models(layout: Layout, routing: Routing) -> None:
     """Raise SchemaError for a bid price of a model that there is not."""
     names = {model.name for model in layout.models}
-    for field in ("bid_price_usd_per_request", "bid_price_usd_per_1m_tokens"):
-        for name in getattr(routing, field):
-            if name not in names:
-                raise SchemaError(f"routing.{field}: {name!r} is no model of this platform")
+    for field, name in routing.bids():
+        if name not in names:
+            raise SchemaError(f"routing.{field}: {name!r} is no model of this platform")
 
 
 def _surely_fits_tokens(layout: Layout, model: Model, rows: list[LimitRow]) -> int:

@@ -54,6 +54,11 @@ class Routing(Table):
     bid_price_usd_per_request: BidPrices = Field(default_factory=dict)
     bid_price_usd_per_1m_tokens: BidPrices = Field(default_factory=dict)
 
+    def bids(self) -> list[tuple[str, str]]:
+        """Field and model of every bid price."""
+        fields = ("bid_price_usd_per_request", "bid_price_usd_per_1m_tokens")
+        return [(field, model) for field in fields for model in getattr(self, field)]
+
 
 class Reservation(Table):
     """What a tier's guaranteed share means on shared accounts (docs/tiers.md).

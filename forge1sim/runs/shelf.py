@@ -175,6 +175,13 @@ def _check(files: Mapping[str, Path]) -> None:
             raise RunError(f"data file {name[:100]!r}: a name has letters, digits, . _ and -, and is not {MAIN}")
 
 
+def proper_file_name(given: str) -> str:
+    """A name for an uploaded file that a saved scenario may have, as near to the given one as can be, and of the same kind."""
+    path = Path(given)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")[:80] or "uploaded"
+    return f"{stem}{path.suffix}"
+
+
 def _newest_first(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
 

@@ -160,10 +160,9 @@ def _why_unserved(
 
 def policy_findings(scenario: Scenario) -> Iterator[Finding]:
     """Shipped policies that do not exist, bid prices of unknown models. A policy `file.py:function` is looked up by the loader."""
-    named, routing = {model_name(item) for item in scenario.models}, scenario.policies.routing
-    for field in ("bid_price_usd_per_request", "bid_price_usd_per_1m_tokens"):
-        for name in getattr(routing, field):
-            yield from unknown(("policies", "routing", field, name), name, named, "model")
+    models = {model_name(item) for item in scenario.models}
+    for field, model in scenario.policies.routing.bids():
+        yield from unknown(("policies", "routing", field, model), model, models, "model")
     for kind, name in scenario.policies.named_policies().items():
         known = shipped_names(CONTRACTS[kind].field)
         if ":" not in name and name not in known:
@@ -230,7 +229,7 @@ def workload_findings(scenario: Scenario) -> Iterator[Finding]:
     rates = [rate for group in scenario.tenants if (rate := _rate_per_s(group)) is not None]
     if not rates and all(isinstance(source, Synthetic) for source in scenario.workload.sources):
         yield ("tenants", 0, "demand"), "asks for nothing; give some group `requests_per_s`, or `workload` a trace"
-    expected = expected_requests(scenario)
+    expected = expected_requests(scenario, by_hour=False)
     if expected > MAX_REQUESTS:
         yield ("tenants",), f"ask for about {expected:.1e} requests until horizon_s, at most {MAX_REQUESTS:,}"
 
@@ -243,14 +242,18 @@ def _rate_per_s(group: ScenarioTenants) -> float | None:
     return group.demand.requests_per_s
 
 
-def expected_requests(scenario: Scenario) -> float:
-    """About how many requests are generated until the horizon; recorded traces are not counted."""
+def expected_requests(scenario: Scenario, *, by_hour: bool) -> float:
+    """About how many requests are generated until the horizon; recorded traces are not counted.
+
+    `by_hour`: by the hours and days until the horizon, for which numpy is loaded; else by the mean of a week.
+    """
     total = 0.0
     weeks = scenario.horizon_s / WEEK_S
     generated = any(isinstance(source, Synthetic) for source in scenario.workload.sources)
     for group in scenario.tenants if generated else ():
         growth = group.demand.growth_per_week if group.demand else 0.0
-        total += (_rate_per_s(group) or 0.0) * scenario.horizon_s * _mean_growth(growth, weeks) * _mean_of_week(scenario, group)
+        shape = _mean_of_hours(scenario, group) if by_hour else 1.0
+        total += (_rate_per_s(group) or 0.0) * scenario.horizon_s * _mean_growth(growth, weeks) * shape
     for source in scenario.workload.sources:
         if isinstance(source, AgentSessions):
             total += source.sessions_per_s * scenario.horizon_s
@@ -259,8 +262,8 @@ def expected_requests(scenario: Scenario) -> float:
     return total
 
 
-def _mean_of_week(scenario: Scenario, group: ScenarioTenants) -> float:
-    """Mean of the day and the week until the horizon, over the mean of a whole week."""
+def _mean_of_hours(scenario: Scenario, group: ScenarioTenants) -> float:
+    """Mean of the hours until the horizon, over the mean of a whole week."""
     demand = group.demand
     if demand is None or scenario.horizon_s >= WEEK_S or (demand.diurnal is None and demand.weekend_factor == 1.0):
         return 1.0

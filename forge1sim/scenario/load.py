@@ -144,10 +144,10 @@ class LoadedScenario:
                 words += [] if folder in known else [option, str(folder)]
         return shlex.join(words)
 
-    @property
+    @cached_property
     def expected_requests(self) -> float:
         """About how many requests are generated; recorded traces are not counted."""
-        return checks.expected_requests(self.scenario)
+        return checks.expected_requests(self.scenario, by_hour=True)
 
     @cached_property
     def hash(self) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from forge1sim.errors import RunError
 from forge1sim.results.theme import seconds
-from forge1sim.runs import Run, Status
+from forge1sim.runs import Answer, Run, Status
 from forge1sim.workbench import session, show
 
 POLL_S = 0.5
@@ -14,9 +14,8 @@ POLL_S = 0.5
 
 def answer_of(run: Run, question: str, **arguments: Any) -> Any:
     """The answer to a question about a run; until it is there the page says so, and asks again."""
-    key = _key(run, question, arguments)
     try:
-        answer = st.session_state.get(key) or session.pool().ask(run.id, question, **arguments)
+        answer = _ask(run, question, arguments)
     except RunError as error:
         show.trouble(error)
         st.stop()
@@ -24,13 +23,22 @@ def answer_of(run: Run, question: str, **arguments: Any) -> Any:
         return answer.value
     if answer.status in (Status.FAILED, Status.CANCELLED):
         st.error(show.words(answer.reason), icon=":material/error:")
-        st.session_state[key] = answer      # the pool says it once, and starts anew when it is asked again
         if st.button("Try again", key=f"again-{question}"):
-            del st.session_state[key]
+            del st.session_state[_key(run, question, arguments)]
             st.rerun()
         st.stop()
     wait_for(run, question, arguments)
     st.stop()
+
+
+def _ask(run: Run, question: str, arguments: dict[str, Any]) -> Answer:
+    """How a question stands. The pool tells a failure once, and starts anew when it is asked again: it is kept here."""
+    key = _key(run, question, arguments)
+    kept: Answer | None = st.session_state.get(key)
+    answer = kept or session.pool().ask(run.id, question, **arguments)
+    if answer.status in (Status.FAILED, Status.CANCELLED):
+        st.session_state[key] = answer
+    return answer
 
 
 def _key(run: Run, question: str, arguments: dict[str, Any]) -> str:
@@ -40,10 +48,8 @@ def _key(run: Run, question: str, arguments: dict[str, Any]) -> str:
 @st.fragment(run_every=POLL_S)
 def wait_for(run: Run, question: str, arguments: dict[str, Any]) -> None:
     """Ask now and then; draw the page anew when the answer is there."""
-    answer = session.pool().ask(run.id, question, **arguments)
+    answer = _ask(run, question, arguments)
     if answer.status.is_over:
-        if answer.status is not Status.DONE:
-            st.session_state[_key(run, question, arguments)] = answer
         st.rerun()
     if answer.progress is not None:
         st.progress(float(answer.progress["share"]), show.words(answer.progress["told"]))

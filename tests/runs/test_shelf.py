@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from forge1sim.errors import RunError, ScenarioError
 from forge1sim.runs import Shelf
 from forge1sim.runs.document import as_values, as_yaml
-from forge1sim.runs.shelf import as_one_file
+from forge1sim.runs.shelf import as_one_file, proper_file_name
 from forge1sim.scenario.load import load_scenario
 
 SMALL = """\
@@ -96,6 +96,15 @@ def test_a_data_file_has_a_plain_name(shelf, tmp_path, name):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="a name has letters"):
         shelf.check(SMALL, {name: tmp_path / "file"})
+
+
+@pytest.mark.parametrize("given", ["my trace (1).csv", "\u0436.csv", ".hidden.jsonl", "a" * 300 + ".parquet", "plain.csv"])
+def test_a_trace_of_any_name_gets_a_plain_one_of_its_kind(shelf, tmp_path, given):
+    name = proper_file_name(given)
+    assert name.rpartition(".")[2] == given.rpartition(".")[2]
+    (tmp_path / "data").write_text("x")
+    assert shelf.save(SMALL, {name: tmp_path / "data"}).path.with_name(name).is_file()
+    assert proper_file_name(name) == name
 
 
 @pytest.mark.parametrize("ref", ["", "..", "nothing", "../x@000000000000", "x@zzz"])

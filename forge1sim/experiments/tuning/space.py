@@ -305,8 +305,9 @@ def _of_models(loaded: LoadedScenario) -> list[Knob]:
     if len(costs) < 2 or costs[dearest] <= 0:
         return []
     most = {"bid_price_usd_per_request": costs[dearest], "bid_price_usd_per_1m_tokens": costs[dearest] * 1e6 / ORDINARY_TOKENS}
-    fields = {name: f"bid_price_usd_per_{'1m_tokens' if name in _short_of_tokens(loaded) else 'request'}" for name in costs}
-    return [Range(path=f"{POLICIES}routing.{field}.{name}", low=0, high=most[field]) for name, field in fields.items() if name != dearest]
+    by_token = _short_of_tokens(loaded)
+    fields = {name: f"bid_price_usd_per_{'1m_tokens' if name in by_token else 'request'}" for name in costs if name != dearest}
+    return [Range(path=f"{POLICIES}routing.{field}.{name}", low=0, high=most[field]) for name, field in fields.items()]
 
 
 def _short_of_tokens(loaded: LoadedScenario) -> set[str]:

@@ -1,6 +1,5 @@
 """Scenario: choose or upload one, change it in forms and tables, see at once whether it holds together, run it."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from forge1sim.errors import Forge1Error, ScenarioError, TraceError
 from forge1sim.results.theme import seconds
 from forge1sim.runs import forms
 from forge1sim.runs.document import as_values, as_yaml
+from forge1sim.runs.shelf import proper_file_name
 from forge1sim.runs.traces import SUFFIXES, replaying
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.workbench import draft as drafts
@@ -72,7 +72,7 @@ def take_in(draft: Draft, uploads: dict[str, bytes]) -> None:
         if len(files) > 1:
             raise TraceError(f"{len(files)} traces and no scenario; upload one trace, or a scenario that names them")
         (given, path), *_ = files.items()
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", given)[-100:].lstrip("._-")      # nothing names it yet, so any will do
+        name = proper_file_name(given)      # nothing names it yet, so any will do
         files = {name: path}
         text = as_yaml(replaying(as_values(draft.text), path, name))
     draft.files = files
