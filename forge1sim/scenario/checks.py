@@ -212,6 +212,30 @@ def slo_findings(scenario: Scenario) -> Iterator[Finding]:
         yield from unknown(("slos", row, "tier"), slo.tier, tiers, "tier")
 
 
+def plan_findings(scenario: Scenario) -> Iterator[Finding]:
+    """Terms of accounts or tiers that do not exist; more accounts than are held without anybody's permission."""
+    tiers = [tier.name for tier in scenario.policies.tiers]
+    held = {account.name: account.count for account in scenario.accounts}
+    plan = scenario.plan
+    for row, terms in enumerate(plan.accounts):
+        path: Path_ = ("plan", "accounts", row)
+        yield from unknown((*path, "name"), terms.name, held, "account")
+        most = held.get(terms.name, terms.at_least)
+        if terms.at_most is not None and terms.at_most > most and not terms.permission.strip():
+            yield (*path, "at_most"), f"is {terms.at_most}, more than the {most} held; name the contracting entity in `permission`"
+        if terms.at_most is None and terms.at_least > most:
+            yield (*path, "at_least"), f"is {terms.at_least}, more than the {most} held; give `at_most` and `permission`"
+    yield from _twice(("plan", "accounts"), [terms.name for terms in plan.accounts])
+    yield from _twice(("plan", "reservations"), [option.name for option in plan.reservations])
+    for row, option in enumerate(plan.reservations):
+        for tier in option.guaranteed_capacity:
+            yield from unknown(("plan", "reservations", row, "guaranteed_capacity"), tier, tiers, "tier")
+    for row, survival in enumerate(plan.survive):
+        yield from unknown(("plan", "survive", row, "tier"), survival.tier, tiers, "tier")
+    for tier in plan.refusal_usd:
+        yield from unknown(("plan", "refusal_usd"), tier, tiers, "tier")
+
+
 def workload_findings(scenario: Scenario) -> Iterator[Finding]:
     """Sources for groups or models that do not exist, no requests at all, or more than a run can hold."""
     groups = {group.name for group in scenario.tenants}

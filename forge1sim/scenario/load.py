@@ -240,6 +240,7 @@ class _Loader:
         self._note(checks.policy_findings(scenario))
         self._note(checks.fault_findings(scenario, accounts))
         self._note(checks.slo_findings(scenario))
+        self._note(checks.plan_findings(scenario))
         self._note(checks.workload_findings(scenario))
         data_files, user_policies = dict(self._data_files()), dict(self._user_policies())
         self._stop_if_any()

@@ -3,6 +3,7 @@
 A path goes by field names, list positions from 0, or names: `accounts.openai.count=3`,
 `models.gpt-4.1.speed.ttft_s=0.4`, `policies.tiers.enterprise.guaranteed_capacity=0.5`. Fields
 that the file leaves out have their defaults, and those can be changed too. The value is YAML.
+`accounts.google.drop=true` leaves a named item out.
 """
 
 from typing import Any
@@ -68,7 +69,10 @@ def _with_item(node: Node, items: list[Node], rest: str, path: Path_, value: Nod
             known = [*names] or [str(row) for row in range(len(items))]
             raise ScenarioError(f"{value.place}: {dotted((*path, name))} is unknown; {nearest(name, known, 'items')}")
     row = names[name] if name in names else int(name)
-    changed = _with(items[row], rest[len(name) + 1 :], (*path, row), value)
+    inside = rest[len(name) + 1 :]
+    if inside == "drop" and value.plain() is True and names:
+        return Node([*items[:row], *items[row + 1 :]], node.place)
+    changed = _with(items[row], inside, (*path, row), value)
     return Node([*items[:row], changed, *items[row + 1 :]], node.place)
 
 

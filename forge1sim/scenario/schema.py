@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Discriminator, Field, Strict, Tag, model_validator
 
+from forge1sim.scenario.terms import PlanTerms
 from forge1sim.workload.spec import Demand, WorkloadSpec
 from policies.bundle import PolicyBundle
 from policies.schema import (
@@ -141,6 +142,7 @@ class Scenario(Table):
     policies: PolicyBundle = PolicyBundle()
     faults: tuple[Fault, ...] = Field(default=(), max_length=1000)
     slos: tuple[Slo, ...] = Field(default=(), max_length=200)
+    plan: PlanTerms = PlanTerms()
     seed: Annotated[Whole, Field(ge=0, le=2**63 - 1)] = 1
     start: Moment = datetime(2026, 11, 2, tzinfo=UTC)
     horizon_s: Annotated[Positive, Field(le=MAX_HORIZON_S)] = Field(

@@ -95,16 +95,21 @@ class Choices:
         return models[self.realised.deployments]
 
     @cached_property
-    def suited(self) -> Flags:
-        """Whether a model may serve a request at all, shape (n, models).
+    def asked_for(self) -> Flags:
+        """Whether a model is one that the request asks for, shape (n, models).
 
         One that names a model is served by it, or by the fallback that it got: nobody chooses a fallback because it is cheap.
         """
-        state, requests = self._state, self.requests
-        fits = self._of("input_tokens") + self.most_output <= state.models["context_tokens"][None, :]
         wanted = np.eye(self.models + 1, self.models, dtype=bool)
         wanted[self.models] = True                      # AUTO is -1: the last row
-        suited = fits & (wanted[requests["wanted"]] | (self.answered_by[:, None] == np.arange(self.models)))
+        return np.asarray(wanted[self.requests["wanted"]] | (self.answered_by[:, None] == np.arange(self.models)))
+
+    @cached_property
+    def suited(self) -> Flags:
+        """Whether a model may serve a request at all, shape (n, models)."""
+        state, requests = self._state, self.requests
+        fits = self._of("input_tokens") + self.most_output <= state.models["context_tokens"][None, :]
+        suited = fits & self.asked_for
         if self.realised.estimation.is_exact:
             floor = state.tenants["quality_floor_pm"][requests["tenant"]][:, None]
             budget = _least_bound(requests["budget_nano_usd"], state.tenants["request_budget_nano_usd"][requests["tenant"]])

@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import yaml
-
 from forge1sim.errors import ExperimentError
 from forge1sim.experiments.tuning.proof import front
 from forge1sim.experiments.tuning.search import Evaluated
 from forge1sim.experiments.tuning.space import overrides_of
 from forge1sim.experiments.tuning.tune import Tuning
-from forge1sim.scenario.extends import read_extended
 from forge1sim.scenario.folders import Folders
 from forge1sim.scenario.load import load_scenario
-from forge1sim.scenario.overrides import apply_override
+from forge1sim.scenario.whole import as_yaml, whole_yaml
 
 BASE, WINNER = "scenario.yaml", "tuned.yaml"
 
@@ -42,11 +39,7 @@ def write_tuning(tuning: Tuning, folder: Path) -> None:
 
 def _write_base(tuning: Tuning, folder: Path) -> None:
     ask = tuning.plan.ask
-    tree = read_extended(Path(ask.scenario))
-    for override in ask.overrides:
-        tree = apply_override(tree, override)
-    plain = tree.plain()
-    (folder / BASE).write_text(_yaml(plain), encoding="utf-8")
+    (folder / BASE).write_text(whole_yaml(Path(ask.scenario), ask.overrides), encoding="utf-8")
     _demand_same(folder / BASE, tuning, ())
 
 
@@ -57,7 +50,7 @@ def _write_bundle(tuning: Tuning, one: Evaluated, file: Path) -> None:
     head = [f"# Point {one.number} of a search ({tuning.study}): {', '.join(numbers)} on the draws of the search."]
     head += [f"# {override}" for override in overrides_of(one.point)]
     content = {"extends": BASE, "name": name, "policies": loaded.bundle.model_dump(mode="json")}
-    file.write_text("\n".join(head) + "\n" + _yaml(content), encoding="utf-8")
+    file.write_text("\n".join(head) + "\n" + as_yaml(content), encoding="utf-8")
     _demand_same(file, tuning, overrides_of(one.point))
 
 
@@ -71,6 +64,3 @@ def _demand_same(file: Path, tuning: Tuning, overrides: tuple[str, ...]) -> None
     if load_scenario(file, folders=given).hash != meant.hash:
         raise ExperimentError(f"{file.name}: would not run as the search ran it; this is an error of ours, please report it")
 
-
-def _yaml(content: object) -> str:
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

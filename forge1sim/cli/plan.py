@@ -1,0 +1,126 @@
+"""`forge1sim plan`: what to contract and how much to reserve."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from forge1sim.cli.loading import allow_for_workers, load
+from forge1sim.cli.output import (
+    DataFolderOption,
+    JsonOption,
+    NoColorOption,
+    PolicyFolderOption,
+    QuietOption,
+    ScenarioArgument,
+    SeedOption,
+    SetOption,
+    hint,
+    print_json,
+    print_table,
+    to_json,
+)
+from forge1sim.cli.result_folder import MARK, check_free, result_folder
+
+if TYPE_CHECKING:
+    from forge1sim.planning.planned import Planned
+    from forge1sim.planning.search import Round
+
+_PURCHASES = ("account", "provider", "held", "planned", "change", "USD/month", "with one fewer")
+
+
+def plan(
+    scenario: ScenarioArgument,
+    settings: SetOption = None,
+    seed: SeedOption = None,
+    minutes: Annotated[float, typer.Option("--minutes", help="Longest time of the search; verification comes on top.", min=0.01)] = 20.0,
+    workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
+    backend: Annotated[str, typer.Option("--backend", help="processes, serial, ray or dask.")] = "processes",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the planned scenario and the purchases here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    no_color: NoColorOption = False,
+) -> None:  # fmt: skip
+    """Find the cheapest accounts that keep all promises. Exit status 0: done; 2: bad input, or no plan keeps them."""
+    from forge1sim.ask import Ask  # noqa: PLC0415
+    from forge1sim.planning.plan import plan as find_plan  # noqa: PLC0415
+    from forge1sim.planning.planned import as_json as plan_json  # noqa: PLC0415
+    from forge1sim.planning.write import write_plan  # noqa: PLC0415
+
+    if out is not None:
+        check_free(out, force=force)
+    allow_for_workers(policy_folders, data_folders)
+    loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
+    ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
+    with _progress(quiet) as on_round:
+        planned = find_plan(ask, workers=workers, backend=backend, minutes=minutes, on_round=on_round)
+    if out is not None:
+        with result_folder(out, force=force) as folder:
+            write_plan(planned, ask, folder)
+            (folder / MARK).write_text(to_json(plan_json(planned)), encoding="utf-8")
+    if as_json:
+        print_json(plan_json(planned))
+    else:
+        _print(planned, no_color)
+    hint(f"Next: forge1sim run {out / 'planned.yaml'}" if out else "Next: the same with --out DIR, for the planned scenario", quiet=quiet)
+
+
+@contextmanager
+def _progress(quiet: bool) -> "Iterator[Callable[[Round], None]]":
+    """One line on standard error for each round."""
+    if quiet:
+        yield lambda _round: None
+        return
+
+    def show(made: "Round") -> None:
+        kept = sum(one.holds for one in made.tried)
+        best = f"best {made.best_usd:,.0f} USD/month" if made.best_usd < float("inf") else "none yet keeps all promises"
+        found = f"{kept} of {len(made.tried)} keep all promises; {best}; {made.left:,} plans left"
+        hint(f"round {made.number}: {made.why}: {found}", quiet=quiet)
+
+    yield show
+
+
+def _print(planned: "Planned", no_color: bool) -> None:
+    rows = [
+        (
+            one.name, one.provider, one.held, one.planned, f"{one.change:+d}" if one.change else "", one.usd_per_month * one.planned,
+            one.one_fewer,
+        )
+        for one in planned.items
+    ]  # fmt: skip
+    print_table(_PURCHASES, rows, title=f"plan for {planned.name}", no_color=no_color)
+    promises = [
+        (one.name, one.tier, one.metric, one.target, one.mean, f"{one.low:.4g} to {one.high:.4g}", "yes" if one.holds else "no")
+        for one in planned.verified.promises
+    ]
+    title = f"promises on {len(planned.verified.days)} fresh days"
+    print_table(("promise", "tier", "measure", "target", "mean", "95% of the mean", "holds"), promises, title=title, no_color=no_color)
+    for sentence in sentences(planned):
+        print(sentence)
+
+
+def sentences(planned: "Planned") -> list[str]:
+    """What it costs, how far from the best, and on what it rests."""
+    best, gaps = planned.on_draws, planned.gaps
+    found = [
+        f"{best.usd_per_month:,.0f} USD a month: accounts {best.fixed_usd:,.0f}, tokens {best.tokens_usd:,.0f}, "
+        f"priced refusals {best.refusals_usd:,.0f}. On fresh days {planned.cost}."
+    ]
+    if planned.held is not None and planned.held.plan != planned.plan:
+        kept = "keeps all promises" if planned.held.holds else "breaks promises"
+        found.append(f"What is held today costs {planned.held.usd_per_month:,.0f} and {kept}.")
+    proven = "Proven: no plan of these terms is cheaper on these draws" if planned.proven else f"Best found: {planned.why_not_proven}"
+    found.append(
+        f"{proven} ({planned.simulated} of {planned.plans:,} plans simulated). At most {gaps.total:.1%} of the cost, "
+        f"{gaps.controllable:.1%} of what plans decide, could be saved by other accounts."
+    )
+    found.append(
+        f"Whatever the policies, it costs no less than {planned.fluid_bound_usd:,.0f} USD a month: fees, and the cheapest answers."
+    )
+    return [*found, *planned.said]

@@ -1,0 +1,191 @@
+"""`plan`: what to contract and how much to reserve, verified in simulation, and how much better it could be at most."""
+
+import time
+from collections.abc import Callable, Sequence
+from math import isfinite
+
+import numpy as np
+
+from forge1sim.ask import Ask
+from forge1sim.errors import PlanError
+from forge1sim.planning.bound import Draw, arrived_per_day, draws_of, floor_usd_per_month, running_bound_usd
+from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.planned import Gaps, Item, Planned
+from forge1sim.planning.search import Round, Search
+from forge1sim.planning.simulated import Simulated, Simulator, prices_of
+from forge1sim.statistics.means import mean_interval
+
+FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
+MOST_VERIFIED = 5
+MOST_MINUTES = 20.0
+OnRound = Callable[[Round], None]
+
+
+def plan(
+    ask: Ask, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES, on_round: OnRound = lambda _: None
+) -> Planned:
+    """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
+
+    Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. `on_round` is called
+    after each round. Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
+    """
+    began_s = time.perf_counter()
+    if not (isfinite(minutes) and minutes > 0):
+        raise PlanError(f"minutes is {minutes}, must be above 0")
+    loaded = ask.load()
+    if not loaded.slos:
+        raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
+    options, terms = Options(loaded), loaded.scenario.plan
+    seeds = range(ask.seed, ask.seed + terms.draws)
+    draws = draws_of(options, seeds)
+    prices = prices_of(loaded, arrived_per_day(draws))
+    fixed = np.array([options.fixed_usd_per_month(one) for one in options.plans])
+    simulator = Simulator(ask=ask, options=options, prices=prices, confidence=terms.confidence, workers=workers, backend=backend)
+    search = Search(options, simulator, fixed + running_bound_usd(draws, prices, ()), seeds)
+
+    def after(made: Round) -> None:
+        search.bounds_usd = fixed + running_bound_usd(draws, prices, list(search.seen.values()))
+        on_round(made)
+
+    until_s = began_s + 60 * minutes
+    search.run(first_of(options), until_s, after)
+    verified = _verify(search, ask, options, simulator, until_s, after)
+    _look_one_below(search, after)
+    assert search.best is not None
+    return _told(search, draws, verified, began_s)
+
+
+def first_of(options: Options) -> list[Plan]:
+    """What is looked at first: what is held, and everything that may be had, under each reservation."""
+    first = [options.held]
+    for reservation in range(len(options.reservations)):
+        largest = options.largest
+        first.append(Plan(counts=largest.counts, states=largest.states, reservation=reservation))
+    return list(dict.fromkeys(first))
+
+
+def _verify(search: Search, ask: Ask, options: Options, simulator: Simulator, until_s: float, on_round: OnRound) -> Simulated:
+    """The best plan on fresh draws; while it breaks a promise there, the search goes on without it. Later tries must be surer."""
+    terms = options.loaded.scenario.plan
+    for attempt in range(MOST_VERIFIED):
+        best = search.best
+        if best is None:
+            raise PlanError(why_none(search))
+        share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
+        surer = Simulator(
+            ask=ask, options=options, prices=simulator.prices, confidence=share, workers=simulator.workers, backend=simulator.backend
+        )
+        first = ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
+        verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
+        if verified.holds:
+            return verified
+        search.refuse(best)
+        search.run([], until_s, on_round)
+    raise PlanError(
+        f"the {MOST_VERIFIED} best plans kept the promises on {terms.draws} draws, but not on fresh ones; "
+        f"raise plan.draws, so that fewer plans look good by luck"
+    )
+
+
+def why_none(search: Search) -> str:
+    """Why no plan keeps all promises: what the largest ones break, by how much, and what they would keep."""
+    tried = [one for one in search.seen.values() if not one.impossible]
+    if not tried:
+        one = next(iter(search.seen.values()))
+        return f"no plan of the terms can be simulated; the first: {one.impossible}"
+    closest = min(tried, key=lambda one: (sum(not promise.holds for promise in one.promises), len(one.over), -sum(one.plan.counts)))
+    broken = [
+        f"{promise.name!r} ({promise.tier}.{promise.metric} {promise.target}) comes to {promise.mean:.4g}"
+        for promise in closest.promises if not promise.holds
+    ]  # fmt: skip
+    left = int(search.open.sum())
+    more = f"; {left:,} plans were not simulated in time, give more minutes" if left else ""
+    return (
+        f"no plan that the terms allow keeps all promises. Closest is {search.options.shown(closest.plan)}: "
+        f"{'; '.join((*broken, *closest.over))}. Allow more accounts in plan.accounts, or promise less{more}"
+    )
+
+
+def _look_one_below(search: Search, on_round: OnRound) -> None:
+    """Simulate the plans with one account fewer than the best, where that was not done, so that it is known what each account is for."""
+    best = search.best
+    assert best is not None
+    rows = [search.place[one] for _, one in search.options.below(best.plan) if one in search.place]
+    unseen = [row for row in rows if row not in search.seen]
+    if unseen:
+        search.look(unseen, "what each account is for", on_round)
+
+
+def _told(search: Search, draws: Sequence[Draw], verified: Simulated, began_s: float) -> Planned:
+    best, options = search.best, search.options
+    assert best is not None
+    floor_usd = floor_usd_per_month(draws, best.prices)
+    fluid_usd = float(search.bounds_usd.min())
+    left = int(search.open.sum())
+    exceptions = len(search.exceptions)
+    lower_usd = fluid_usd if exceptions else search.bound_usd
+    why = f"{left:,} plans could still be cheaper" if left else ""
+    if exceptions:
+        bigger, smaller = search.exceptions[0]
+        why = f"{options.shown(bigger)} broke a promise that {options.shown(smaller)} kept, so cuts prove nothing here"
+    cost = mean_interval(verified.fixed_usd + verified.running_usd)
+    total = best.usd_per_month - lower_usd
+    decided = best.usd_per_month - floor_usd
+    gaps = Gaps(
+        solver=(best.usd_per_month - search.bound_usd) / best.usd_per_month if best.usd_per_month > 0 else 0.0,
+        cuts=(search.bound_usd - lower_usd) / best.usd_per_month if best.usd_per_month > 0 else 0.0,
+        sampling=cost.half_width / cost.value if cost.trusted and cost.value > 0 else 0.0,
+        total=total / best.usd_per_month if best.usd_per_month > 0 else 0.0,
+        controllable=total / decided if decided > 0 else 0.0,
+    )  # fmt: skip
+    held = search.seen.get(search.place.get(options.held, -1))
+    return Planned(
+        name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held, items=_items(search, best), gaps=gaps,
+        lower_bound_usd=lower_usd, fluid_bound_usd=fluid_usd, floor_usd=floor_usd, proven=not left and not exceptions, why_not_proven=why,
+        exceptions=exceptions, rounds=tuple(search.rounds), plans=len(options), simulated=len(search.seen),
+        days=sum(len(one.days) for one in search.seen.values()) + len(verified.days),
+        requests=float(np.mean([sum(draw.arrived) for draw in draws])),
+        cost=cost, overrides=options.overrides(best.plan), said=said_of(options), seconds=time.perf_counter() - began_s,
+    )  # fmt: skip
+
+
+def said_of(options: Options) -> tuple[str, ...]:
+    """What a reader must know to read the figures right."""
+    loaded = options.loaded
+    span_days = loaded.horizon_us / 86_400e6
+    found = [f"A month is {730 / 24 / span_days:.4g} times the scenario's horizon of {span_days:.3g} days: every day is like these."]
+    recorded = [source for source in loaded.workload_sources if source.kind != "synthetic"]
+    if recorded and span_days < 2:
+        found.append("Demand is a recording of under two days: not verified for other days.")
+    return tuple(found)
+
+
+def _items(search: Search, best: Simulated) -> tuple[Item, ...]:
+    options = search.options
+    fewer = dict(options.below(best.plan))
+    found = []
+    for row, (entry, count, state) in enumerate(zip(options.entries, best.plan.counts, best.plan.states, strict=True)):
+        found.append(Item(
+            name=entry.name, provider=entry.provider, usage_tier=entry.states[state].name, held=entry.account.count, planned=count,
+            usd_per_month=entry.states[state].usd_per_month, setup_usd=entry.terms.setup_usd, lead_time_days=entry.terms.lead_time_days,
+            notice_days=entry.terms.notice_days, permission=entry.terms.permission,
+            one_fewer=one_fewer(search, best, fewer.get(row)) if count else "",
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def one_fewer(search: Search, best: Simulated, plan: Plan | None) -> str:
+    """What happens with one account fewer, in words."""
+    row = search.place.get(plan, -1) if plan else -1
+    if row < 0:
+        return "needed: the terms, or a model that nothing else reaches, ask for it"
+    seen = search.seen.get(row)
+    if seen is None:
+        return "not simulated"
+    if seen.impossible:
+        return f"cannot be: {seen.impossible}"
+    broken = [f"{one.name!r} breaks ({one.mean:.4g}, promised {one.target})" for one in seen.promises if not one.holds]
+    if broken or seen.over:
+        return "; ".join((*broken, *seen.over))
+    more = seen.usd_per_month - best.usd_per_month
+    return f"all promises hold, for {more:,.0f} USD a month more" if more > 0 else "all promises hold, but not on fresh days"

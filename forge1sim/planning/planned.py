@@ -1,0 +1,144 @@
+"""A plan as it is told: what to contract, what it costs, how far from the best it could be."""
+
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from typing import Any
+
+from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.search import Round
+from forge1sim.planning.simulated import Promise, Simulated
+from forge1sim.statistics.interval import Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One entry of the plan: how many accounts, in which usage tier, and what happens with one fewer."""
+
+    name: str
+    provider: str
+    usage_tier: str | None
+    held: int
+    planned: int
+    usd_per_month: float
+    setup_usd: float
+    lead_time_days: float
+    notice_days: float
+    permission: str
+    one_fewer: str
+
+    @property
+    def change(self) -> int:
+        """Accounts to get (above 0) or to give up."""
+        return self.planned - self.held
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaps:
+    """How much cheaper a plan could be at most, as shares of its cost, 0 to 1.
+
+    `solver`: what the search left open when its time was up. `cuts`: what rests on cuts that some pair of simulated plans spoke against.
+    `sampling`: half-width of the cost over fresh days. `total`: cost less lower bound. `controllable`: the same as a share of
+    what plans decide, cost less the cheapest answers of all.
+    """
+
+    solver: float
+    cuts: float
+    sampling: float
+    total: float
+    controllable: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A plan, how it was found and verified.
+
+    `on_draws` is the plan on the draws that all plans were compared on, `verified` on draws that none had seen, `held` what is held
+    today on the former. `lower_bound_usd` is the least that any plan of the terms can cost on those draws, under these policies, if it
+    keeps the promises; `fluid_bound_usd` the least under any policies, limits aside. Money is USD per month.
+    """
+
+    name: str
+    options: Options = field(repr=False)
+    on_draws: Simulated
+    verified: Simulated
+    held: Simulated | None
+    items: tuple[Item, ...]
+    gaps: Gaps
+    lower_bound_usd: float
+    fluid_bound_usd: float
+    floor_usd: float
+    proven: bool
+    why_not_proven: str
+    exceptions: int
+    rounds: tuple[Round, ...] = field(repr=False)
+    plans: int
+    simulated: int
+    days: int
+    requests: float
+    cost: Interval
+    overrides: tuple[str, ...]
+    said: tuple[str, ...]
+    seconds: float
+
+    @property
+    def plan(self) -> Plan:
+        """What to contract."""
+        return self.on_draws.plan
+
+    @property
+    def usd_per_month(self) -> float:
+        """Fees, tokens and priced refusals on the draws that plans were compared on."""
+        return self.on_draws.usd_per_month
+
+
+def as_json(planned: Planned) -> dict[str, Any]:
+    """Ready for JSON; the contract of `forge1sim plan --json`."""
+    best = planned.on_draws
+    return {
+        "scenario": planned.name,
+        "purchases": [asdict(one) | {"change": one.change} for one in planned.items],
+        "reservation": _reservation(planned),
+        "cost_usd_per_month": best.usd_per_month,
+        "cost_parts_usd_per_month": {"accounts": best.fixed_usd, "tokens": best.tokens_usd, "refusals": best.refusals_usd},
+        "held_cost_usd_per_month": _finite(planned.held.usd_per_month) if planned.held else None,
+        "held_keeps_promises": planned.held.holds if planned.held else None,
+        "fresh_cost_usd_per_month": {"value": planned.cost.value, "low": _finite(planned.cost.low), "high": _finite(planned.cost.high)},
+        "lower_bound_usd_per_month": planned.lower_bound_usd,
+        "fluid_bound_usd_per_month": planned.fluid_bound_usd,
+        "floor_usd_per_month": planned.floor_usd,
+        "gaps": asdict(planned.gaps),
+        "proven": planned.proven,
+        "why_not_proven": planned.why_not_proven,
+        "slo": [_promise(one) for one in planned.verified.promises],
+        "slo_on_draws": [_promise(one) for one in best.promises],
+        "rounds": [
+            {
+                "round": made.number, "why": made.why, "plans": [planned.options.shown(one.plan) for one in made.tried],
+                "best_usd_per_month": _finite(made.best_usd), "bound_usd_per_month": _finite(made.bound_usd), "left": made.left,
+                "slo": [[_promise(promise) for promise in one.promises] for one in made.tried],
+                "usd_per_month": [_finite(one.usd_per_month) for one in made.tried],
+                "keeps_promises": [one.holds for one in made.tried],
+            }
+            for made in planned.rounds
+        ],
+        "plans": planned.plans,
+        "plans_simulated": planned.simulated,
+        "days_simulated": planned.days,
+        "requests_per_day": planned.requests,
+        "overrides": list(planned.overrides),
+        "notes": list(planned.said),
+        "seconds": round(planned.seconds, 3),
+    }  # fmt: skip
+
+
+def _reservation(planned: Planned) -> str | None:
+    option = planned.options.reservations[planned.plan.reservation]
+    return option.name if option else None
+
+
+def _promise(one: Promise) -> dict[str, Any]:
+    return asdict(one) | {"mean": _finite(one.mean), "low": _finite(one.low), "high": _finite(one.high)}
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,280 @@
+"""What a plan comes to in simulation: money and promises, day by day, on the same draws for every plan."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forge1sim.ask import Ask
+from forge1sim.errors import PlanError
+from forge1sim.experiments.workers import as_finished
+from forge1sim.planning.options import Options, Plan
+from forge1sim.scenario.load import LoadedScenario
+from forge1sim.scenario.terms import PlanTerms
+from forge1sim.statistics.corrections import adjusted
+from forge1sim.statistics.means import is_constant
+from policies.log import CALLER_FAULT, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET, TENANT_LIMIT, TOO_LARGE
+
+Floats = NDArray[np.float64]
+MONTH_S = 730 * 3600.0
+OWN_REASONS = (TENANT_LIMIT, TENANT_BUDGET, REQUEST_BUDGET, NOT_ELIGIBLE, TOO_LARGE, CALLER_FAULT)
+"""Refusals that the client's own contract or request asks for: no capacity would change them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """One replication of a plan. `refused`, by tier, are requests that capacity refused or let expire; `own` those refused for the
+    client's own limits or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order.
+    `served` counts answers by provider."""
+
+    arrived: tuple[int, ...]
+    refused: tuple[int, ...]
+    own: tuple[int, ...]
+    tokens_usd: float
+    slo: tuple[float, ...]
+    served: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """A promise over all days: their mean, and how likely days so good are if it does not hold (Holm over all promises)."""
+
+    name: str
+    tier: str
+    metric: str
+    target: str
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """How a day becomes money per month: `refusal_usd` by tier, and how many such days a month has."""
+
+    refusal_usd: tuple[float, ...]
+    days_per_month: float
+
+    def running(self, day: Day) -> float:
+        """Tokens and refusals of a month of such days, in USD."""
+        return self.days_per_month * (day.tokens_usd + self.refusals(day))
+
+    def refusals(self, day: Day) -> float:
+        """What a day's refusals are worth, in USD."""
+        return float(np.dot(day.refused, self.refusal_usd))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """A plan on its draws, with its costs per month and the promises.
+
+    `impossible` says why it cannot be simulated at all, `over` what it has too much of: cost, or of one provider.
+    """
+
+    plan: Plan
+    days: tuple[Day, ...]
+    fixed_usd: float
+    prices: Prices
+    promises: tuple[Promise, ...]
+    impossible: str = ""
+    over: tuple[str, ...] = ()
+
+    @property
+    def keeps_promises(self) -> bool:
+        """Whether all promises hold together."""
+        return not self.impossible and all(one.holds for one in self.promises)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all promises hold together, within budget and the largest share of a provider."""
+        return self.keeps_promises and not self.over
+
+    @cached_property
+    def running_usd(self) -> Floats:
+        """Tokens and refusals per month, by day."""
+        return np.array([self.prices.running(day) for day in self.days])
+
+    @property
+    def tokens_usd(self) -> float:
+        """Tokens per month."""
+        return self.prices.days_per_month * float(np.mean([day.tokens_usd for day in self.days]))
+
+    @property
+    def refusals_usd(self) -> float:
+        """Priced refusals per month."""
+        return self.prices.days_per_month * float(np.mean([self.prices.refusals(day) for day in self.days]))
+
+    @property
+    def usd_per_month(self) -> float:
+        """Fees, tokens and priced refusals; infinite where it cannot be simulated."""
+        return float("inf") if self.impossible else self.fixed_usd + float(self.running_usd.mean())
+
+    @property
+    def worst(self) -> Promise | None:
+        """The promise that is least sure to hold."""
+        return max(self.promises, key=lambda one: (not one.holds, one.p_value), default=None)
+
+
+def day_of(ask: Ask) -> Day:
+    """Simulate one replication. Raises ScenarioError, WorkloadError or RunError."""
+    from forge1sim.metrics import columns as c
+    from forge1sim.run import simulate
+
+    result = simulate(ask.load(), driver=ask.driver, seed=ask.seed, hash_log=False)
+    tiers = result.metrics.state.tier
+    ends = tiers[:, c.TIER_UNSERVED :].reshape(len(tiers), len(c.UNSERVED_KINDS), c.REASONS)[:, :2].sum(axis=1)
+    own = ends[:, OWN_REASONS].sum(axis=1)
+    return Day(
+        arrived=tuple(row["arrived"] for row in result.summary["tiers"].values()),
+        refused=tuple((ends.sum(axis=1) - own).tolist()), own=tuple(own.tolist()), tokens_usd=result.summary["cost_usd"],
+        slo=tuple(_seen(slo) for slo in result.slos), served=_by_provider(result.summary["accounts"].values()),
+    )  # fmt: skip
+
+
+def _by_provider(accounts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for account in accounts:
+        found[account["provider"]] += account["served"]
+    return dict(found)
+
+
+def _seen(slo: Mapping[str, Any]) -> float:
+    """What was seen; where nothing was measured, the target if that counts as kept, else NaN."""
+    if slo["value"] is not None:
+        return float(slo["value"])
+    target = slo["at_least"] if slo["at_least"] is not None else slo["at_most"]
+    return float(target) if slo["met"] else float("nan")
+
+
+class Evaluate(Protocol):
+    """Simulates plans."""
+
+    def __call__(self, plans: Sequence[Plan], seeds: Sequence[int]) -> list[Simulated]:
+        """Each plan on each seed, in the order of the plans."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulator:
+    """Simulates plans of a scenario in parallel. Promises hold together at `confidence`."""
+
+    ask: Ask
+    options: Options
+    prices: Prices
+    confidence: float
+    workers: int | None = None
+    backend: str = "processes"
+
+    def __call__(self, plans: Sequence[Plan], seeds: Sequence[int]) -> list[Simulated]:
+        """See Evaluate. A plan that the scenario's own checks refuse is impossible. Raises PlanError for a run that fails otherwise."""
+        impossible = [self._why_not(plan) for plan in plans]
+        at = [(row, seed) for row, why in enumerate(impossible) if not why for seed in seeds]
+        asks = [self._ask(plans[row], seed) for row, seed in at]
+        days: dict[tuple[int, int], Day] = {}
+        for done in as_finished(asks, workers=self.workers, backend=self.backend, work=day_of):
+            if done.value is None:
+                raise PlanError(f"{self.options.shown(plans[at[done.number][0]])}, seed {done.ask.seed}: {done.failure}")
+            days[at[done.number]] = done.value
+        return [
+            self._simulated(plan, tuple(days[row, seed] for seed in seeds) if not why else (), why)
+            for row, (plan, why) in enumerate(zip(plans, impossible, strict=True))
+        ]
+
+    def _ask(self, plan: Plan, seed: int) -> Ask:
+        return replace(self.ask, overrides=(*self.ask.overrides, *self.options.overrides(plan)), seed=seed)
+
+    def _why_not(self, plan: Plan) -> str:
+        from forge1sim.errors import ScenarioError
+
+        try:
+            self._ask(plan, self.ask.seed).load()
+        except ScenarioError as error:
+            return error.problems[0]
+        return ""
+
+    def _simulated(self, plan: Plan, days: tuple[Day, ...], why: str) -> Simulated:
+        fixed_usd, loaded = self.options.fixed_usd_per_month(plan), self.options.loaded
+        if why:
+            return Simulated(plan=plan, days=(), fixed_usd=fixed_usd, prices=self.prices, promises=(), impossible=why)
+        terms = loaded.scenario.plan
+        over = tuple(_too_much(terms, days, fixed_usd, self.prices.days_per_month))
+        promises = promises_of(loaded, days, self.confidence)
+        return Simulated(plan=plan, days=days, fixed_usd=fixed_usd, prices=self.prices, promises=promises, over=over)
+
+
+def _too_much(terms: PlanTerms, days: Sequence[Day], fixed_usd: float, days_per_month: float) -> Iterator[str]:
+    """What the plan has too much of."""
+    paid_usd = fixed_usd + days_per_month * float(np.mean([day.tokens_usd for day in days]))
+    if terms.budget_usd_per_month is not None and paid_usd > terms.budget_usd_per_month:
+        yield f"{paid_usd:,.0f} USD a month, over the budget of {terms.budget_usd_per_month:,.0f}"
+    served = sum((Counter(day.served) for day in days), Counter[str]())
+    most = terms.most_share_per_provider
+    for provider, count in served.items():
+        share = count / max(1, served.total())
+        if most is not None and share > most:
+            yield f"{share:.1%} of all answers by {provider}, more than {most:.1%}"
+
+
+def promises_of(loaded: LoadedScenario, days: Sequence[Day], confidence: float) -> tuple[Promise, ...]:
+    """Each promise over the days: a one-sided t-test of its mean, corrected by Holm, so that all hold together at `confidence`."""
+    if not loaded.slos:
+        return ()
+    seen = np.array([day.slo for day in days])
+    signs = np.array([1.0 if slo.at_least is not None else -1.0 for slo in loaded.slos])
+    targets = np.array([slo.at_least if slo.at_least is not None else slo.at_most for slo in loaded.slos], dtype=np.float64)
+    p_values = adjusted([_p_value(sign * (values - target)) for values, sign, target in zip(seen.T, signs, targets, strict=True)])
+    found = []
+    for slo, values, target, sign, p_value in zip(loaded.slos, seen.T, targets, signs, p_values, strict=True):
+        low, high = _two_sided(values, confidence)
+        holds = bool(p_value <= 1 - confidence)
+        found.append(Promise(
+            name=slo.name, tier=slo.tier, metric=slo.metric, target=f"{'>=' if sign > 0 else '<='} {target:g}", mean=float(values.mean()),
+            low=low, high=high, p_value=float(p_value), holds=holds,
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def _p_value(margins: Floats) -> float:
+    """How likely days so far inside a promise are, if their mean is outside: one-sided t; 1 where a day measured nothing."""
+    from scipy import stats
+
+    if np.isnan(margins).any():
+        return 1.0
+    if len(margins) < 2 or is_constant(margins):
+        return 0.0 if float(margins.min()) >= 0 else 1.0
+    return float(stats.ttest_1samp(margins, 0.0, alternative="greater").pvalue)
+
+
+def _two_sided(values: Floats, confidence: float) -> tuple[float, float]:
+    from forge1sim.statistics.means import mean_interval
+
+    interval = mean_interval(values, confidence)
+    mean = float(values.mean())
+    return (interval.low, interval.high) if interval.trusted else (mean, mean)
+
+
+def prices_of(loaded: LoadedScenario, arrived: Sequence[float]) -> Prices:
+    """What refusals cost by the terms: at least what a tier's contracts pay for each of its requests, `arrived` of them on a day.
+
+    Raises PlanError for a price below that.
+    """
+    days_per_month = MONTH_S / (loaded.horizon_us / 1e6)
+    found = []
+    for row, tier in enumerate(loaded.bundle.tiers):
+        monthly = sum(group.count * group.contract_usd_per_month for group in loaded.groups if group.tier == tier.name)
+        requests = days_per_month * arrived[row]
+        revenue = monthly / requests if requests > 0 else 0.0
+        price = loaded.scenario.plan.refusal_usd.get(tier.name, revenue)
+        if price < revenue * (1 - 1e-9):
+            raise PlanError(
+                f"plan.refusal_usd.{tier.name} is {price:g}, less than the {revenue:.4g} USD that contracts of this tier pay per request; "
+                f"leave it out, or give more"
+            )
+        found.append(price)
+    return Prices(refusal_usd=tuple(found), days_per_month=days_per_month)

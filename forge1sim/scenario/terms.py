@@ -1,0 +1,76 @@
+"""What a plan may choose from, and what it must keep: the terms of accounts, reservations to try, prices of refusals (docs/plan.md).
+
+Nothing here changes a run. Without terms a plan may give up accounts that are held, and get none.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict, model_validator
+
+from policies.schema import Count, Name, NonNegative, Ratio, Table
+
+MAX_OPTIONS = 100
+Words = Annotated[str, Strict(), Field(max_length=1000)]
+
+
+class UsageTierTerms(Table):
+    """A usage tier that the accounts can be in. It is not bought: it follows `paid_usd` in all and `after_days` since the first payment."""
+
+    usage_tier: Name
+    after_days: NonNegative = 0.0
+    paid_usd: NonNegative = 0.0
+    usd_per_month: NonNegative | None = Field(default=None, description="Fee of each account in this tier; default: the account's own.")
+
+
+class AccountTerms(Table):
+    """How many accounts of the entry of this name a plan may have: at most those held, unless it says more, and by whose permission."""
+
+    name: Name
+    at_least: Count = 0
+    at_most: Count | None = None
+    permission: Words = Field(default="", description="Contracting entity and the provider's permission for more accounts than are held.")
+    lead_time_days: NonNegative = 0.0
+    notice_days: NonNegative = 0.0
+    setup_usd: NonNegative = 0.0
+    usage_tiers: tuple[UsageTierTerms, ...] = Field(default=(), max_length=10)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "AccountTerms":
+        if self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least is {self.at_least}, more than at_most, which is {self.at_most}")
+        return self
+
+
+class Reservation(Table):
+    """Guaranteed shares to try, by tier; tiers that it leaves out keep theirs."""
+
+    name: Name
+    guaranteed_capacity: dict[Name, Ratio] = Field(min_length=1)
+
+
+class Survival(Table):
+    """A tier keeps its promises though one account, or all of one provider, is out for `hours` at the busiest time."""
+
+    tier: Name
+    lost: Literal["account", "provider"] = "account"
+    hours: Annotated[float, Strict(), Field(gt=0, le=24)] = 1.0
+
+
+class PlanTerms(Table):
+    """What a plan may choose and must keep.
+
+    `refusal_usd` is the price of a request that capacity refuses or lets expire, by tier; default, and the least it may be, is what
+    the tier's contracts pay per request. Promises must hold in all draws together at `confidence`.
+    """
+
+    accounts: tuple[AccountTerms, ...] = Field(default=(), max_length=200)
+    reservations: tuple[Reservation, ...] = Field(default=(), max_length=MAX_OPTIONS)
+    survive: tuple[Survival, ...] = Field(default=(), max_length=20)
+    refusal_usd: dict[Name, NonNegative] = Field(default_factory=dict)
+    budget_usd_per_month: NonNegative | None = None
+    most_share_per_provider: Annotated[Ratio, Field(gt=0)] | None = None
+    confidence: Annotated[float, Strict(), Field(ge=0.5, le=0.999)] = 0.95
+    draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(default=4, description="Replications on which plans are compared.")
+    fresh_draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(
+        default=10, description="Replications, never seen before, on which the plan is verified."
+    )
