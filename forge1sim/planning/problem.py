@@ -6,6 +6,7 @@ USD per month, unless a name says otherwise.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,9 @@ class Room:
 
     `units`, shape (classes, models), is what a request takes of it by its charge rule, 0 for models that do not share it.
     `spans` are groups of blocks over which the limit counts: each block alone for a limit per minute, the blocks of a day, all of
-    them for a monthly cap. `capacity`, shape (states, spans), is what one account in that state gives in a span, infinite without limit.
+    them for a monthly cap. `times`, shape (blocks,), is how often a block counts in its span: once for a limit per minute, as often as
+    a day has it for a limit per day, `repeats` for a monthly cap. `capacity`, shape (states, spans), is what one account in that state
+    gives in a span, infinite without limit.
     `usable` is the share of it that may be planned with, by span. `kept_for`, shape (tiers,), is the share of the room that only this
     tier may use; tiers are in order of rank.
     """
@@ -53,6 +56,7 @@ class Room:
     kind: int
     units: Floats
     spans: tuple[tuple[int, ...], ...]
+    times: Floats
     capacity: Floats
     usable: Floats
     kept_for: Floats
@@ -79,8 +83,10 @@ class DemandClass:
 class Goal:
     """What must hold of a tier (None: of all requests together). None where nothing is asked.
 
-    Shares are over all blocks, weighted by `repeats`. `served_share` must hold on average over demand scenarios, or in each of them
-    (`in_each`), or in the mean of the worst 1 - `tail` of them (conditional value at risk of the loss) where `tail` is given.
+    The share of a demand scenario is over all its blocks, weighted by `repeats`; a scenario that asks nothing counts as served.
+    `served_share` must hold on average over demand scenarios, or in each of them (`in_each`), or in the mean of the worst 1 - `tail` of
+    them (conditional value at risk of the loss) where `tail` is given. `quality_mean` and `usd_per_request` (tokens at list price) are
+    means over what is expected to be answered.
     """
 
     tier: int | None
@@ -95,18 +101,22 @@ class Goal:
 class Survival:
     """A tier is served to `served_share` in the blocks `moments` (scenario, block), though one account, or one provider, is lost.
 
-    Each kind that could have an account, or each provider, is lost in turn; flows may be chosen anew for each loss.
+    Each kind that could have an account loses one (in the highest state that it has), or each provider is lost, in turn. Flows are
+    chosen anew for each loss, together for all tiers that survive it; of longer spans only the moment itself counts.
     """
 
     tier: int
-    lost: str
+    lost: Literal["account", "provider"]
     served_share: float
     moments: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Commitment:
-    """Pay a provider at least `usd_per_month` for tokens, and get `discount` (0 to 1) on all of them. Taken or not."""
+    """Pay a provider at least `usd_per_month` for tokens, and get `discount` (0 to 1) on all of them. Taken or not.
+
+    At most one is taken of each provider.
+    """
 
     name: str
     provider: str
@@ -116,7 +126,10 @@ class Commitment:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """All of it. `demand`, shape (scenarios, classes, blocks), is in requests; `probability`, shape (scenarios,), sums to 1."""
+    """All of it. `demand`, shape (scenarios, classes, blocks), is in requests; `probability`, shape (scenarios,), sums to 1.
+
+    The budget is for fees and tokens, in expectation. `most_share_per_provider` is of what is expected to be answered.
+    """
 
     tiers: tuple[str, ...]
     models: tuple[str, ...]
@@ -143,3 +156,8 @@ class Counts:
     def of_kind(self, kind: int) -> int:
         """Accounts of a kind in whatever state."""
         return sum(self.accounts[kind])
+
+    @property
+    def at_or_above(self) -> tuple[tuple[int, ...], ...]:
+        """Accounts by kind in each state or a higher one: more of them is never less capacity."""
+        return tuple(tuple(sum(states[state:]) for state in range(len(states))) for states in self.accounts)
