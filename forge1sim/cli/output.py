@@ -47,6 +47,11 @@ def hint(message: str, *, quiet: bool) -> None:
         print(printable(message), file=sys.stderr)
 
 
+def counting_hints(quiet: bool) -> Callable[[str, int, int], None]:
+    """To be told what begins, how many are done and how many there are; says `3 of 11: cheapest`."""
+    return lambda what, done, total: hint(f"{done + 1} of {total}: {what}", quiet=quiet)
+
+
 def printable(text: str) -> str:
     """Text without control characters: a scenario must not steer the terminal that shows it."""
     return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)

@@ -13,7 +13,7 @@ from forge1sim.cli.output import (
     ScenarioArgument,
     SeedOption,
     SetOption,
-    hint,
+    counting_hints,
     print_json,
     print_table,
 )
@@ -58,12 +58,8 @@ def regret(
 
     loaded = load(scenario, settings, seed=seed)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
-
-    def progress(name: str, done: int, runs: int) -> None:
-        hint(f"{done + 1} of {runs}: {name}", quiet=quiet)
-
     chosen: dict[str, tuple[str, ...]] = {loaded.bundle.name: ()} if as_is else _chosen(policy)
-    table = find_regret(ask, chosen, replications=replications, quality=quality.value, block_s=block_s, on_progress=progress)
+    table = find_regret(ask, chosen, replications=replications, quality=quality.value, block_s=block_s, on_progress=counting_hints(quiet))
     if as_json:
         print_json(table.as_json())
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forge1sim.cli.loading import load
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
     DataFolderOption,
     JsonOption,
@@ -19,12 +19,14 @@ from forge1sim.cli.output import (
     ScenarioArgument,
     SeedOption,
     SetOption,
+    counting_hints,
     hint,
     print_json,
     print_table,
     to_json,
 )
 from forge1sim.cli.result_folder import MARK, check_free, result_folder
+from forge1sim.errors import RunError
 
 if TYPE_CHECKING:
     from forge1sim.scenario.load import LoadedScenario
@@ -65,6 +67,9 @@ def run(
         int | None, typer.Option("--explain", metavar="REQUEST", min=0, help="Print the life of one request, by its number.")
     ] = None,
     log: Annotated[bool, typer.Option("--log/--no-log", help="Keep the event log in --out.")] = False,
+    with_regret: Annotated[
+        bool, typer.Option("--regret", help="Add to --out how far these and all shipped policies are from the least possible cost.")
+    ] = False,
     policy_folders: PolicyFolderOption = None,
     data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
@@ -74,6 +79,8 @@ def run(
     """Simulate a scenario. Exit status 0: SLOs met; 1: an SLO missed; 2: bad usage or input."""
     if out is not None:
         check_free(out, force=force)
+    elif with_regret:
+        raise RunError("--regret adds to the report of a run folder, and there is none; name one with --out DIR")
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     _say_if_cold(driver, quiet)
     if explain is not None:
@@ -84,6 +91,9 @@ def run(
         if folder is not None:
             (folder / MARK).write_text(to_json(summary), encoding="utf-8")
             (folder / "scenario.json").write_text(loaded.resolved_json(), encoding="utf-8")
+            if with_regret:
+                allow_for_workers(policy_folders, data_folders)
+                _add_regret(folder, scenario, settings, loaded, driver, quiet)
     if as_json:
         print_json(summary)
     else:
@@ -109,6 +119,14 @@ def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_l
         "bundle_sha256": loaded.bundle_hash,
     }
     return {**identity, **result.summary, "slos": list(result.slos)}
+
+
+def _add_regret(folder: Path, scenario: Path, settings: list[str] | None, loaded: "LoadedScenario", driver: Driver, quiet: bool) -> None:
+    from forge1sim.ask import Ask  # noqa: PLC0415
+    from forge1sim.experiments.regret import add_regret  # noqa: PLC0415
+
+    ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed, driver=driver.value)
+    add_regret(folder, ask, on_progress=counting_hints(quiet))
 
 
 def _say_if_cold(driver: Driver, quiet: bool) -> None:

@@ -1,6 +1,7 @@
-"""`forge1sim regret`: a table, JSON, and one message for what cannot be."""
+"""`forge1sim regret` and `run --regret`: a table, JSON, and one message for what cannot be."""
 
 import json
+from pathlib import Path
 
 from click.testing import Result
 from typer.testing import CliRunner
@@ -41,3 +42,25 @@ def test_what_cannot_be_is_one_message_and_status_2() -> None:
         assert said in run.stderr
         assert "Traceback" not in run.stderr
         assert not run.stdout
+
+
+def run_with_regret(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", str(SCENARIO), "--set", "horizon_s=5", "--regret", *arguments])
+
+
+def test_a_run_adds_its_regret_to_the_report_and_says_how_far_it_is(tmp_path: Path) -> None:
+    run = run_with_regret("--out", str(tmp_path / "run"), "--json")
+    assert run.exit_code == 0, run.stderr
+    assert "1 of 11: default" in run.stderr
+    assert "11 of 11: " in run.stderr
+    lines = json.loads((tmp_path / "run" / "regret.json").read_text(encoding="utf-8"))["lines"]
+    own = next(line for line in lines if line["policy"] == "default")
+    assert own["cost_usd"] == json.loads(run.stdout)["cost_usd"]
+    assert f"{own['regret_of_cost']:.1%} of what was paid" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_regret_without_a_run_folder_is_refused_before_anything_runs() -> None:
+    run = run_with_regret()
+    assert run.exit_code == 2
+    assert run.stderr == "error: --regret adds to the report of a run folder, and there is none; name one with --out DIR\n"
+    assert not run.stdout
