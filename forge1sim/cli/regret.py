@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forge1sim.cli.loading import load
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    DataFolderOption,
     JsonOption,
     NoColorOption,
+    PolicyFolderOption,
     QuietOption,
     ScenarioArgument,
     SeedOption,
@@ -48,6 +50,8 @@ def regret(
         QualityAsked.DELIVERED
     ),
     block_s: Annotated[float | None, typer.Option("--block-s", help="Seconds by which the bound cuts time (default: 300 blocks).")] = None,
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_color: NoColorOption = False,
@@ -56,6 +60,7 @@ def regret(
     from forge1sim.ask import Ask  # noqa: PLC0415
     from forge1sim.experiments.regret import regret as find_regret  # noqa: PLC0415
 
+    allow_for_workers(policy_folders, data_folders)
     loaded = load(scenario, settings, seed=seed)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
     chosen: dict[str, tuple[str, ...]] = {loaded.bundle.name: ()} if as_is else _chosen(policy)

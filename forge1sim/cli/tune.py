@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    DataFolderOption,
     JsonOption,
     NoColorOption,
+    PolicyFolderOption,
     QuietOption,
     ScenarioArgument,
     SeedOption,
@@ -81,6 +84,8 @@ def tune(
     seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write ready bundles, all points and a picture here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_color: NoColorOption = False,
@@ -90,11 +95,11 @@ def tune(
     from forge1sim.experiments.tuning.bundles import write_tuning  # noqa: PLC0415
     from forge1sim.experiments.tuning.proof import Draws  # noqa: PLC0415
     from forge1sim.experiments.tuning.tune import tune as search  # noqa: PLC0415
-    from forge1sim.scenario.load import load_scenario  # noqa: PLC0415
 
     if out is not None:
         check_free(out, force=force)
-    seed = load_scenario(scenario, settings or ()).seed if seed is None else seed
+    allow_for_workers(policy_folders, data_folders)
+    seed = load(scenario, settings, seed=seed).seed
     with _progress(quiet) as on_progress:
         tuning = search(
             Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=seed), space,
