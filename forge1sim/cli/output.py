@@ -5,12 +5,23 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 WIDE = 160      # columns where the output is no terminal, so that nothing is cut in a pipe
+
+
+class BackendName(StrEnum):
+    """Where runs are made."""
+
+    PROCESSES = "processes"
+    SERIAL = "serial"
+    RAY = "ray"
+    DASK = "dask"
+
 
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).")]
 SetOption = Annotated[
@@ -33,6 +44,7 @@ DataFolderOption = Annotated[
         "--data-folder", metavar="DIR", help="Where shared:FILE of a scenario is found (also FORGE1SIM_DATA_FOLDERS)."
     ),
 ]
+BackendOption = Annotated[BackendName, typer.Option("--backend", help="Where runs are made; the results are the same.")]
 
 
 def complain(message: str) -> None:

@@ -7,6 +7,8 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -40,7 +42,7 @@ def sensitivity(
     samples: Annotated[int, typer.Option("--samples", help="Times the number of fields, about, for the runs; of sobol a power of 2.")] = 8,
     replications: Annotated[int, typer.Option("--replications", help="Draws for each point, the same for all.")] = 2,
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
-    backend: Annotated[str, typer.Option("--backend", help="processes, serial, ray or dask.")] = "processes",
+    backend: BackendOption = BackendName.PROCESSES,
     settings: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the table and tornado charts here.")] = None,
@@ -62,7 +64,7 @@ def sensitivity(
     with counting_bar("runs", quiet=quiet) as on_done:
         found = screen(
             Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=seed), ranges or (), numbers or ("all.cost_usd",),
-            method=method, samples=samples, replications=replications, seed=seed, workers=workers, backend=backend, on_done=on_done,
+            method=method, samples=samples, replications=replications, seed=seed, workers=workers, backend=backend.value, on_done=on_done,
         )  # fmt: skip
     rows = found.frame().to_dict("records")
     if out is not None:

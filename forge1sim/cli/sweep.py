@@ -13,6 +13,8 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -39,15 +41,6 @@ SAY_EVERY_S = 10.0
 _MEASURES = ("all.served_ratio", "all.wait_p95_s", "all.cost_usd", "slo.attained")
 
 
-class BackendName(StrEnum):
-    """Where runs are made."""
-
-    PROCESSES = "processes"
-    SERIAL = "serial"
-    RAY = "ray"
-    DASK = "dask"
-
-
 class Design(StrEnum):
     """How random points are spread."""
 
@@ -67,7 +60,7 @@ def sweep(
     design: Annotated[Design, typer.Option(help="How random points are spread.")] = Design.LHS,
     seed: SeedOption = None,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Runs at once (default: one a processor).")] = None,
-    backend: Annotated[BackendName, typer.Option(help="Where runs are made; the results are the same.")] = BackendName.PROCESSES,
+    backend: BackendOption = BackendName.PROCESSES,
     cluster: Annotated[
         str | None, typer.Option("--cluster", metavar="ADDRESS", help="Of a Ray or Dask cluster (default: one is started here).")
     ] = None,

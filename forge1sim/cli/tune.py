@@ -9,6 +9,8 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -79,7 +81,7 @@ def tune(
     ] = None,
     study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="The search's name in --storage.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
-    backend: Annotated[str, typer.Option("--backend", help="processes, serial, ray or dask.")] = "processes",
+    backend: BackendOption = BackendName.PROCESSES,
     settings: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write ready bundles, all points and a picture here.")] = None,
@@ -106,7 +108,7 @@ def tune(
             minimize=minimize or (), maximize=maximize or (), subject_to=subject_to or (),
             trials=trials, replications=replications, batch=batch, search_on=search_on or (), short=short or (),
             defaults=defaults, draws=Draws(finalists=finalists, proof=final_replications), storage=storage, study=study,
-            workers=workers, backend=backend, on_progress=on_progress,
+            workers=workers, backend=backend.value, on_progress=on_progress,
         )  # fmt: skip
     if out is not None:
         with result_folder(out, force=force) as folder:
