@@ -179,15 +179,10 @@ def _progress(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
 
 
 def _in_words(now: "Progress") -> str:
+    from forge1sim.results.theme import seconds  # noqa: PLC0415
+
     if now.phase == "checking":
         return f"checking point {now.done:,} of {now.total:,}"
     failed = f", {now.failed:,} failed" if now.failed else ""
-    left = "" if math.isnan(now.left_s) or now.done == now.total else f", {_duration(now.left_s)} left"
+    left = "" if math.isnan(now.left_s) or now.done == now.total else f", {seconds(now.left_s)} left"
     return f"{now.done:,} of {now.total:,} runs{failed}{left}"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
