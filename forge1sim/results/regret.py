@@ -49,6 +49,7 @@ def regret_table(folder: Path) -> Table:
     table: Table = {"policy": np.array(names, np.str_)}
     for field, column in _COLUMNS.items():
         table[column] = np.array([_number(path, row, field, line.get(field)) for row, line in enumerate(lines)], np.float64)
+    table["gap_ratio"] = table["gap_ratio"].round(6)        # less is the solver's rounding
     table["is_own"] = np.array([name == own for name in names], np.bool_)
     return table
 
@@ -86,7 +87,7 @@ def distance_from_best(table: Table) -> Shown:
             row=1, col=2,
         )  # fmt: skip
     made.update_xaxes(tickprefix="$", tickformat=",.3~g", nticks=6, col=1)
-    made.update_xaxes(tickformat=".0%", dtick=0.25, range=[0, 1], col=2)
+    made.update_xaxes(tickformat=".0%", dtick=0.25, range=[-0.03, 1.03], col=2)
     made.update_yaxes(type="category", autorange="reversed", rangemode="normal")
     made.update_layout(barmode="stack", hovermode="closest", legend_traceorder="normal")
     return made, _sentence(table)
