@@ -44,6 +44,9 @@ DataFolderOption = Annotated[
         "--data-folder", metavar="DIR", help="Where shared:FILE of a scenario is found (also FORGE1SIM_DATA_FOLDERS)."
     ),
 ]
+BlockOption = Annotated[
+    float | None, typer.Option("--block-s", help="Seconds by which the bound on cost cuts time (default: 300 blocks).")
+]
 BackendOption = Annotated[BackendName, typer.Option("--backend", help="Where runs are made; the results are the same.")]
 
 

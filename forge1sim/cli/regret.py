@@ -7,6 +7,7 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BlockOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -49,7 +50,7 @@ def regret(
     quality: Annotated[QualityAsked, typer.Option(help="As the policy delivered, or as an SLO on quality_mean says.")] = (
         QualityAsked.DELIVERED
     ),
-    block_s: Annotated[float | None, typer.Option("--block-s", help="Seconds by which the bound cuts time (default: 300 blocks).")] = None,
+    block_s: BlockOption = None,
     policy_folders: PolicyFolderOption = None,
     data_folders: DataFolderOption = None,
     as_json: JsonOption = False,

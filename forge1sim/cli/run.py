@@ -11,6 +11,7 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BlockOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -70,6 +71,7 @@ def run(
     with_regret: Annotated[
         bool, typer.Option("--regret", help="Add to --out how far these and all shipped policies are from the least possible cost.")
     ] = False,
+    block_s: BlockOption = None,
     policy_folders: PolicyFolderOption = None,
     data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
@@ -79,8 +81,7 @@ def run(
     """Simulate a scenario. Exit status 0: SLOs met; 1: an SLO missed; 2: bad usage or input."""
     if out is not None:
         check_free(out, force=force)
-    elif with_regret:
-        raise RunError("--regret adds to the report of a run folder, and there is none; name one with --out DIR")
+    _demand_sense(with_regret, block_s, out)
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     _say_if_cold(driver, quiet)
     if explain is not None:
@@ -93,7 +94,7 @@ def run(
             (folder / "scenario.json").write_text(loaded.resolved_json(), encoding="utf-8")
             if with_regret:
                 allow_for_workers(policy_folders, data_folders)
-                _add_regret(folder, scenario, settings, loaded, driver, quiet)
+                _add_regret(folder, loaded, driver, block_s, quiet)
     if as_json:
         print_json(summary)
     else:
@@ -121,12 +122,24 @@ def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_l
     return {**identity, **result.summary, "slos": list(result.slos)}
 
 
-def _add_regret(folder: Path, scenario: Path, settings: list[str] | None, loaded: "LoadedScenario", driver: Driver, quiet: bool) -> None:
+def _demand_sense(with_regret: bool, block_s: float | None, out: Path | None) -> None:
+    """What --regret cannot do is told before the simulation."""
+    if with_regret and out is None:
+        raise RunError("--regret adds to the report of a run folder, and there is none; name one with --out DIR")
+    if block_s is not None and not with_regret:
+        raise RunError(f"--block-s {block_s:g}: cuts time for --regret, which is not asked for; add it or leave this out")
+    if with_regret:
+        from forge1sim.experiments.clairvoyant import check_block_s  # noqa: PLC0415
+
+        check_block_s(block_s)
+
+
+def _add_regret(folder: Path, loaded: "LoadedScenario", driver: Driver, block_s: float | None, quiet: bool) -> None:
     from forge1sim.ask import Ask  # noqa: PLC0415
     from forge1sim.experiments.regret import add_regret  # noqa: PLC0415
 
-    ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed, driver=driver.value)
-    add_regret(folder, ask, on_progress=counting_hints(quiet))
+    ask = Ask(scenario=str(loaded.path), overrides=tuple(loaded.overrides), seed=loaded.seed, driver=driver.value)
+    add_regret(folder, ask, block_s=block_s, on_progress=counting_hints(quiet))
 
 
 def _say_if_cold(driver: Driver, quiet: bool) -> None:

@@ -161,7 +161,9 @@ def regret(
     return RegretTable(tuple(lines))
 
 
-def add_regret(folder: Path, ask: Ask, *, on_progress: OnProgress = lambda _name, _done, _all: None) -> RegretTable:
+def add_regret(
+    folder: Path, ask: Ask, *, block_s: float | None = None, on_progress: OnProgress = lambda _name, _done, _all: None
+) -> RegretTable:
     """Compare the own policies of the finished run in `folder` and all shipped ones, on the run's seed, with the least possible.
 
     Keeps the table there as `regret.json` and draws the report again, with it. `ask` is what the run was asked to do. Raises RunError if
@@ -171,7 +173,8 @@ def add_regret(folder: Path, ask: Ask, *, on_progress: OnProgress = lambda _name
     if (manifest["scenario_sha256"], manifest["seed"]) != (loaded.hash, ask.seed):
         raise RunError(f"{folder}: holds another run than {ask.scenario} with these settings and seed {ask.seed}; name its folder")
     own = loaded.bundle.name
-    table = regret(ask, {own: ()} | {name: one for name, one in shipped_policies().items() if name != own}, on_progress=on_progress)
+    compared = {own: ()} | {name: one for name, one in shipped_policies().items() if name != own}
+    table = regret(ask, compared, block_s=block_s, on_progress=on_progress)
     by_regret = sorted(table.lines, key=lambda line: line.regret_of_controllable)
     try:
         write_json(folder / REGRET, {"own": own, "lines": [line.as_json() for line in by_regret]})

@@ -49,7 +49,7 @@ def run_with_regret(*arguments: str) -> Result:
 
 
 def test_a_run_adds_its_regret_to_the_report_and_says_how_far_it_is(tmp_path: Path) -> None:
-    run = run_with_regret("--out", str(tmp_path / "run"), "--json")
+    run = run_with_regret("--out", str(tmp_path / "run"), "--json", "--block-s", "1")
     assert run.exit_code == 0, run.stderr
     assert "1 of 11: default" in run.stderr
     assert "11 of 11: " in run.stderr
@@ -59,8 +59,18 @@ def test_a_run_adds_its_regret_to_the_report_and_says_how_far_it_is(tmp_path: Pa
     assert f"{own['regret_of_cost']:.1%} of what was paid" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
-def test_regret_without_a_run_folder_is_refused_before_anything_runs() -> None:
-    run = run_with_regret()
-    assert run.exit_code == 2
-    assert run.stderr == "error: --regret adds to the report of a run folder, and there is none; name one with --out DIR\n"
-    assert not run.stdout
+def test_what_cannot_be_added_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    wrong = (
+        (run_with_regret(), "--regret adds to the report of a run folder, and there is none; name one with --out DIR"),
+        (run_with_regret("--out", out, "--block-s", "-1"), "block_s is -1.0, must be between 0.001 and 10,000,000"),
+        (
+            CliRunner().invoke(app, ["run", str(SCENARIO), "--out", out, "--block-s", "5"]),
+            "--block-s 5: cuts time for --regret, which is not asked for; add it or leave this out",
+        ),
+    )
+    for run, said in wrong:
+        assert run.exit_code == 2
+        assert run.stderr == f"error: {said}\n"
+        assert not run.stdout
+    assert not list(tmp_path.iterdir())
