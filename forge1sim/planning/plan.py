@@ -23,8 +23,9 @@ OnRound = Callable[[Round], None]
 
 
 def plan(
-    scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES, on_round: OnRound = lambda _: None
-) -> Planned:
+    scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES,
+    on_round: OnRound = lambda _: None,
+) -> Planned:  # fmt: skip
     """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
 
     Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. `on_round` is called
