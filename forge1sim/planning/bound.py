@@ -23,6 +23,7 @@ from policies.layout import Layout, lay_out
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+_HOUR_US = 3_600_000_000
 
 
 class Demanded(Choices):
@@ -45,13 +46,14 @@ class Demanded(Choices):
 @dataclass(frozen=True, kw_only=True)
 class Draw:
     """One draw's requests. `cheapest_usd`, shape (n,), is their cheapest answer, infinite where none is open; `tier` the row of their tier.
-    `leaves` marks clients that may leave by themselves."""
+    `leaves` marks clients that may leave by themselves. `by_hour`, shape (tiers, hours), counts arrivals by hour of the run."""
 
     seed: int
     arrived: tuple[int, ...]
     cheapest_usd: Floats
     tier: Ints
     leaves: Flags
+    by_hour: Ints
 
     def floor_usd(self) -> float:
         """The cheapest answers of all that can be answered, limits set aside: what no plan can avoid."""
@@ -93,8 +95,16 @@ def _draw(options: Options, seed: int) -> Draw:
     tier_of_group = np.array([names.index(str(group.tier)) for group in layout.tenant_groups], dtype=np.int64)
     tier = tier_of_group[np.array(layout.tenant_group, dtype=np.int64)[requests["tenant"]]]
     counted = np.bincount(tier, minlength=len(names))
-    leaves = np.asarray(requests["cancel_us"] < NEVER_US)
-    return Draw(seed=seed, arrived=tuple(counted.tolist()), cheapest_usd=cheapest, tier=tier, leaves=leaves)
+    return Draw(
+        seed=seed, arrived=tuple(counted.tolist()), cheapest_usd=cheapest, tier=tier, leaves=np.asarray(requests["cancel_us"] < NEVER_US),
+        by_hour=_by_hour(tier, requests["arrive_us"] - loaded.start_us, len(names), loaded.horizon_us),
+    )  # fmt: skip
+
+
+def _by_hour(tier: Ints, after_us: Ints, tiers: int, horizon_us: int) -> Ints:
+    hours = -(-horizon_us // _HOUR_US)
+    at = np.minimum(after_us // _HOUR_US, hours - 1)
+    return np.bincount(tier * hours + at, minlength=tiers * hours).reshape(tiers, hours)
 
 
 def _largest(options: Options) -> Layout:
