@@ -119,7 +119,9 @@ def sentences(planned: "Planned") -> list[str]:
         if planned.held.holds and not planned.held_keeps_promises:
             kept = "keeps all promises there, but not on fresh days"
         found.append(f"What is held today costs {planned.held.usd_per_month:,.0f} and {kept}.")
-    proven = "Proven: no plan of these terms that keeps the promises is cheaper on these draws" if planned.proven else f"Best found: {planned.why_not_proven}"
+    proven = "Proven: no plan of these terms that keeps the promises is cheaper on these draws"
+    if not planned.proven:
+        proven = f"Best found: {planned.why_not_proven}"
     found.append(
         f"{proven} ({planned.simulated} of {planned.plans:,} plans simulated). At most {gaps.total:.1%} of the cost, "
         f"{gaps.controllable:.1%} of what plans decide, could be saved by other accounts."

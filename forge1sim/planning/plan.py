@@ -146,7 +146,7 @@ def _told(search: Search, draws: Sequence[Draw], verified: Simulated, began_s: f
     held = search.seen.get(search.place.get(options.held, -1))
     return Planned(
         name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held,
-        refused=tuple(plan for plan, refused in zip(search.plans, search.refused, strict=True) if refused), items=_items(search, best), gaps=gaps,
+        refused=tuple(search.plans[row] for row in np.flatnonzero(search.refused)), items=_items(search, best), gaps=gaps,
         lower_bound_usd=lower_usd, fluid_bound_usd=fluid_usd, floor_usd=floor_usd, proven=not left and not exceptions, why_not_proven=why,
         exceptions=exceptions, rounds=tuple(search.rounds), plans=len(options), simulated=len(search.seen),
         days=sum(len(one.days) for one in search.seen.values()) + len(verified.days),

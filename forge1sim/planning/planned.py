@@ -53,8 +53,9 @@ class Planned:
     """A plan, how it was found and verified.
 
     `on_draws` is the plan on the draws that all plans were compared on, `verified` on draws that none had seen, `held` what is held
-    today on the former; `refused` are plans that kept the promises there, but not on fresh draws. `lower_bound_usd` is the least that any plan of the terms can cost on those draws, under these policies, if it
-    keeps the promises; `fluid_bound_usd` the least under any policies, limits aside. Money is USD per month.
+    today on the former; `refused` are plans that kept the promises there, but not on fresh draws. `lower_bound_usd` is the least that any
+    plan of the terms can cost on those draws, under these policies, if it keeps the promises; `fluid_bound_usd` the least under any
+    policies, limits aside. Money is USD per month.
     """
 
     name: str
