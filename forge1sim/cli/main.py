@@ -36,6 +36,7 @@ OWN_COMMANDS = {
     "tune": "forge1sim.cli.tune:tune",
     "sensitivity": "forge1sim.cli.sensitivity:sensitivity",
     "regret": "forge1sim.cli.regret:regret",
+    "forecast": "forge1sim.cli.forecast:forecast",
     "check": "forge1sim.cli.check:check",
     "workload": "forge1sim.cli.workload:workload",
     "policies": "forge1sim.cli.policies:policies",
