@@ -10,6 +10,7 @@ from scipy.stats import norm
 from forge1sim.forecast.bursts import MINUTE_S
 from forge1sim.forecast.forecasts import Forecast
 from forge1sim.forecast.history import HOUR_S, Floats
+from forge1sim.forecast.servegen import mean_tokens
 from forge1sim.workload.clients import LEVELS, WINDOW_S
 from forge1sim.workload.spec import TOKENS_MAX, Demand
 
@@ -65,7 +66,9 @@ def _write_lengths(made: Forecast, place: int, path: Path) -> None:
 
 
 def _lognormal(means: Floats, cv: float) -> Floats:
-    """Quantiles at LEVELS of lognormal tokens with these means, shape (means, levels)."""
+    """Quantiles at LEVELS of lognormal tokens, scaled so that those drawn between them have these means, shape (means, levels)."""
     sigma = math.sqrt(math.log1p(cv**2))
     scores = norm.ppf(np.minimum(LEVELS, _HIGHEST_LEVEL))
-    return np.asarray(np.minimum(means[:, None] * np.exp(sigma * scores - sigma**2 / 2.0), TOKENS_MAX))
+    quantiles = means[:, None] * np.exp(sigma * scores - sigma**2 / 2.0)
+    drawn = np.maximum(mean_tokens(np.log1p(quantiles)), 1e-9)
+    return np.asarray(np.minimum(quantiles * (means / drawn)[:, None], TOKENS_MAX))

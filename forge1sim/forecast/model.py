@@ -1,11 +1,12 @@
 """Sample paths of one series of hours, drawn from two members with equal weight.
 
-*Level member.* Logs of the hours less a shape and a trend return to a level: z[t] = level + persistence (z[t-1] - level) + error.
+*Level member.* Logs of the hours (plus 0.3 of their mean) less a shape and a trend return to a level:
+z[t] = level + persistence (z[t-1] - level) + error.
 
 - Shape: mean of each hour of the day about its day's mean, and from two weeks on of each hour of the week about that, shrunk
   towards 0 by the share of their variance that chance explains (James and Stein 1961; Efron and Morris 1975).
 - Trend: slope of the days' means, shrunk likewise by its own error, which counts autocorrelated days as fewer; damped.
-- Level: exponentially weighted mean, half of the weight on the last two days. Persistence: least squares, corrected for its
+- Level: exponentially weighted mean, half of the weight on the last day and a half. Persistence: least squares, corrected for its
   bias, (1 + 3 persistence) / n (Kendall 1954).
 - Errors are drawn in blocks of three hours (Künsch 1989). Level, slope and persistence are drawn from their own errors, once for a
   path; so is a factor of all errors, from a chi-square with a degree of freedom for each day but one: how wild days are varies.
@@ -25,13 +26,14 @@ from forge1sim.forecast.history import Floats
 DAY_H, WEEK_H = 24, 168
 DAY_SHAPE_FROM_H, TREND_FROM_H, WEEK_SHAPE_FROM_H = 2 * DAY_H, WEEK_H, 2 * WEEK_H
 CEILING_OVER_BUSIEST = 4.0
-LEVEL_HALF_LIFE_H = 2 * DAY_H
+LEVEL_HALF_LIFE_H = 36
 TREND_KEPT_PER_DAY = 0.9
 ERROR_BLOCK_H, REPEATED_BLOCK_H = 3, 12
 FEWEST_REPEATED_ERRORS = DAY_H
-_OFFSET_OVER_MEAN = 0.01            # added before the log, so that 0 has one
-_PERSISTENCE_MAX = 0.99
+OFFSET_OVER_MEAN = 0.3             # added before the log: 0 has one, and quiet hours do not rule the errors
+_PERSISTENCE_MAX, _PERSISTENCE_OF_LEVEL_MAX = 0.99, 0.98
 _FEWEST_FREEDOM = 5.0
+_PERSISTENCE_ERRORS = 2.0          # its error is that of the formula times this: hours are fewer than they seem, days differ
 
 
 def sample_paths(past: Floats, hours: int, draws: int, seed: int) -> Floats:
@@ -41,16 +43,21 @@ def sample_paths(past: Floats, hours: int, draws: int, seed: int) -> Floats:
     belong together row by row. Multiplying `past` multiplies the paths.
     """
     chance = np.random.default_rng(seed)
-    offset = _OFFSET_OVER_MEAN * float(np.nanmean(past))
+    offset = OFFSET_OVER_MEAN * float(np.nanmean(past))
     if offset == 0.0:
         return np.zeros((draws, hours))
-    logs = np.log(past + offset)
-    made = _level_paths(logs, hours, draws, chance, np.random.default_rng([seed, 1]))
+    logs = logs_of(past)
+    made = _level_paths(_fitted(logs, np.random.default_rng([seed, 1])), hours, draws, chance)
     period = repeated_period_h(past.size, hours)
     if period:
         half = draws // 2
         made[:half] = _repeated_paths(logs, hours, half, period, chance)
     return np.clip(np.exp(np.minimum(made, np.log(CEILING_OVER_BUSIEST * np.nanmax(past) + offset))) - offset, 0.0, None)
+
+
+def logs_of(past: Floats) -> Floats:
+    """What the members work on; `past` is not 0 throughout."""
+    return np.asarray(np.log(past + OFFSET_OVER_MEAN * np.nanmean(past)))
 
 
 def repeated_period_h(past: int, hours: int) -> int:
@@ -132,49 +139,69 @@ def _shrunk_means(table: Floats) -> Floats:
     return np.asarray(np.where(known, means * between / (between + chance), 0.0))
 
 
-def _level_paths(logs: Floats, hours: int, draws: int, chance: np.random.Generator, fill: np.random.Generator) -> Floats:
-    """Paths of the logs by the level member, shape (draws, hours)."""
+@dataclass(frozen=True)
+class _Level:
+    """The level member as fitted. `last` is how far the last known hour, `age_h` hours ago, was from the level."""
+
+    trend: Trend
+    shape: Floats                   # as of shape_of
+    level: float
+    level_hours: float              # how many equally weighted hours the level rests on
+    last: float
+    age_h: int
+    persistence: float
+    persistence_error: float
+    errors: Floats                  # shape (hours,), mean about 0
+
+
+def _fitted(logs: Floats, fill: np.random.Generator) -> _Level:
+    """Fit the level member; errors that are not known are drawn by `fill` from those that are."""
     size = logs.size
     trend = trend_of(logs)
-    ages = np.arange(size) - (size - 1)
-    flat = logs - trend.slope * ages
+    ages = np.arange(size - 1, -1, -1)
+    flat = logs + trend.slope * ages
     shape = shape_of(flat)
-    flat = flat - shape[(np.arange(size) - size) % WEEK_H]
+    flat = flat - shape[-1 - ages % WEEK_H]
     known = np.isfinite(flat)
-    weights = np.where(known, 0.5 ** (-ages / LEVEL_HALF_LIFE_H), 0.0)
+    weights = np.where(known, 0.5 ** (ages / LEVEL_HALF_LIFE_H), 0.0)
     level = float(weights @ np.where(known, flat, 0.0) / weights.sum())
-    z = flat - level
-    before, after = z[:-1], z[1:]
-    pairs = np.isfinite(before) & np.isfinite(after)
-    before, after, count = before[pairs], after[pairs], max(int(pairs.sum()), 3)
+    away = flat - level
+
+    pairs = known[:-1] & known[1:]
+    before, after, count = away[:-1][pairs], away[1:][pairs], max(int(pairs.sum()), 3)
     squares = float(before @ before)
     persistence = float(before @ after) / squares if squares > 0.0 else 0.0
     persistence = min(max(persistence + (1.0 + 3.0 * persistence) / count, 0.0), _PERSISTENCE_MAX)
     errors = np.full(size, np.nan)
     errors[1:][pairs] = after - persistence * before
     if not pairs.any():
-        errors[known] = z[known]
-    errors = _filled((errors - np.nanmean(errors)) * np.sqrt(count / (count - 2)), fill)
-
-    freedom = max(size / DAY_H - 1.0, _FEWEST_FREEDOM)
-    factors = np.sqrt(freedom / chance.chisquare(freedom, draws))
-    persistences = persistence + np.sqrt((1.0 - persistence**2) / count) * chance.standard_normal(draws)
-    persistences = persistences.clip(0.0, _PERSISTENCE_MAX)
-    effective = weights.sum() ** 2 / (weights**2).sum()
-    level_errors = errors.std() / np.sqrt(effective) / (1.0 - persistences.clip(None, 0.98))
-    levels = level_errors * factors * chance.standard_normal(draws)
-    slopes = trend.slope + trend.error * chance.standard_normal(draws)
-    steps = _blocks(errors, hours, draws, ERROR_BLOCK_H, chance) * factors[:, None]
-
+        errors[known] = away[known]
     last = int(np.flatnonzero(known)[-1])
-    now = (z[last] - levels) * persistences ** (size - 1 - last)
+    return _Level(
+        trend=trend, shape=shape, level=level, level_hours=float(weights.sum() ** 2 / (weights**2).sum()),
+        last=float(away[last]), age_h=size - 1 - last, persistence=persistence,
+        persistence_error=_PERSISTENCE_ERRORS * float(np.sqrt((1.0 - persistence**2) / count)),
+        errors=_filled((errors - np.nanmean(errors)) * np.sqrt(count / (count - 2)), fill),
+    )  # fmt: skip
+
+
+def _level_paths(fit: _Level, hours: int, draws: int, chance: np.random.Generator) -> Floats:
+    """Paths of the logs by the level member, shape (draws, hours)."""
+    freedom = max(fit.errors.size / DAY_H - 1.0, _FEWEST_FREEDOM)
+    factors = np.sqrt(freedom / chance.chisquare(freedom, draws))
+    persistences = (fit.persistence + fit.persistence_error * chance.standard_normal(draws)).clip(0.0, _PERSISTENCE_MAX)
+    # The mean of n hours that resemble their neighbours errs as sd(errors) / (1 - persistence) / sqrt(n).
+    level_errors = fit.errors.std() / np.sqrt(fit.level_hours) / (1.0 - persistences.clip(None, _PERSISTENCE_OF_LEVEL_MAX))
+    levels = level_errors * factors * chance.standard_normal(draws)
+    slopes = fit.trend.slope + fit.trend.error * chance.standard_normal(draws)
+    steps = _blocks(fit.errors, hours, draws, ERROR_BLOCK_H, chance) * factors[:, None]
+    away = (fit.last - levels) * persistences**fit.age_h
     made = np.empty((draws, hours))
     for hour in range(hours):
-        now = persistences * now + steps[:, hour]
-        made[:, hour] = now
-    kept_per_h = TREND_KEPT_PER_DAY ** (1.0 / DAY_H)
-    grown = np.cumsum(kept_per_h ** np.arange(1, hours + 1))
-    return np.asarray(made + (level + levels)[:, None] + slopes[:, None] * grown + shape[np.arange(hours) % WEEK_H])
+        away = persistences * away + steps[:, hour]
+        made[:, hour] = away
+    hours_grown = np.cumsum(TREND_KEPT_PER_DAY ** (np.arange(1, hours + 1) / DAY_H))
+    return np.asarray(made + (fit.level + levels)[:, None] + slopes[:, None] * hours_grown + fit.shape[np.arange(hours) % WEEK_H])
 
 
 def _repeated_paths(logs: Floats, hours: int, draws: int, period: int, chance: np.random.Generator) -> Floats:

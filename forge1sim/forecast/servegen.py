@@ -27,18 +27,19 @@ def history_of_clients(clients: Clients, source: str, client: int | None = None)
     told = np.bincount(hours[0], published, hours[1])
     counts = np.where(seen, np.bincount(windows["start"], requests, size), np.nan).reshape(-1, per_hour)
     tokens = {}
-    for name, means in zip(("output_tokens", "input_tokens"), _mean_tokens(lengths.logs), strict=True):
+    means_of = mean_tokens(lengths.logs)
+    for name, means in (("input_tokens", means_of[:, 1:].sum(axis=1)), ("output_tokens", means_of[:, 0])):
         sums = np.bincount(hours[0], published * means[rows], hours[1])
         with np.errstate(invalid="ignore", divide="ignore"):
             tokens[name] = np.where(told > 0, counts.sum(axis=1) * sums / told, np.nan)
     missing = 1.0 - published.sum() / requests.sum()
     notes = (f"Tokens: lengths of clients with {missing:.0%} of the requests are not published; taken as those of the others.",)
-    counts, tokens, start_us = trimmed(counts, {name: tokens[name] for name in ("input_tokens", "output_tokens")}, 0)
+    counts, tokens, start_us = trimmed(counts, tokens, 0)
     return History(source=source, start_us=start_us, dated=False, counts=counts, tokens=tokens, notes=notes if missing > 0.0 else ())
 
 
-def _mean_tokens(logs: Floats) -> tuple[Floats, Floats]:
-    """Mean output and input of each row of lengths, as forge1sim.workload.servegen draws them, rounding left out.
+def mean_tokens(logs: Floats) -> Floats:
+    """Mean tokens from log(1 + tokens) at LEVELS, shape (..., levels), as forge1sim.workload.servegen draws them but for rounding.
 
     Between two levels log(1 + tokens) is a straight line in the level: its mean is (exp(b) - exp(a)) / (b - a) - 1.
     """
@@ -46,5 +47,4 @@ def _mean_tokens(logs: Floats) -> tuple[Floats, Floats]:
     rise = high - low
     flat = rise < 1e-9
     between = np.where(flat, np.exp(low), (np.exp(high) - np.exp(low)) / np.where(flat, 1.0, rise))
-    means = LEVELS[0] * np.exp(logs[..., 0]) + (between * np.diff(LEVELS)).sum(axis=-1) - 1.0
-    return means[:, 0], means[:, 1:].sum(axis=1)
+    return np.asarray(LEVELS[0] * np.exp(logs[..., 0]) + (between * np.diff(LEVELS)).sum(axis=-1) - 1.0)

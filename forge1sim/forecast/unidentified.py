@@ -10,6 +10,7 @@ from forge1sim.forecast.model import (
     TREND_FROM_H,
     TREND_KEPT_PER_DAY,
     WEEK_SHAPE_FROM_H,
+    logs_of,
     repeated_period_h,
     trend_of,
 )
@@ -47,7 +48,7 @@ def _shapes(history: History, horizon_hours: int) -> list[str]:
 
 
 def _trend(history: History) -> str:
-    per_day = np.expm1(trend_of(np.log(history.requests + 0.01 * np.nanmean(history.requests))).slope * DAY_H)
+    per_day = np.expm1(trend_of(logs_of(history.requests)).slope * DAY_H)
     if per_day == 0.0:
         return "what the days' means show is no more than chance makes, none is assumed"
     return f"{per_day:+.1%} a day is assumed, fading to {TREND_KEPT_PER_DAY:.0%} of itself each day"
