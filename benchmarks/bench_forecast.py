@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import ROOT
-from benchmarks.harness import BenchmarkError
+from benchmarks.harness import DataAbsentError
 from forge1sim.forecast import NAIVES, Backtest, History, backtest
 from forge1sim.forecast.model import WEEK_H
 from forge1sim.forecast.servegen import history_of_clients
@@ -42,7 +42,7 @@ def backtests(history: History) -> list[Backtest]:
 def run() -> dict[str, float]:
     """Print every backtest; the worst numbers of the two weeks."""
     if not DATA.is_dir():
-        raise BenchmarkError("bench_forecast needs the recorded traces in ../shared/data")
+        raise DataAbsentError("it needs the recorded traces in ../shared/data")
     print(f"{'source':22}{'ahead h':>8}{'origins':>9}{'hours':>7}{'in band':>9}" + "".join(f"{'over ' + name:>16}" for name in NAIVES))
     kept = [_shown(one) for model in WEEKS for one in backtests(history_of_clients(clients_of(model), model))]
     print("checks: a week ahead from three days on, and clients alone")

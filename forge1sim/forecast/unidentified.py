@@ -62,7 +62,8 @@ def _recording(history: History) -> list[str]:
     requests = np.nan_to_num(history.requests)
     busiest = requests.max() / requests.sum()
     if busiest > 0.5:
-        said.append(f"Single burst: {busiest:.0%} of all requests came in one hour; how often that happens cannot be told from one time.")
+        said.append(f"Single burst: {busiest:.0%} of all requests came in one hour; how often that happens cannot be told from one time. "
+                    "Paths that repeat the last week or day repeat it at the same hour.")  # fmt: skip
     if not history.dated:
         said.append("Calendar: the data has no dates; hours are counted from its own 0, whose time of day and weekday are not known.")
     if not any(name in history.tokens for name in TOKENS):
