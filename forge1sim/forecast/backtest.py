@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from forge1sim.errors import WorkloadError
-from forge1sim.forecast.history import Floats, History
+from forge1sim.forecast.history import FEWEST_HOURS, Floats, History
 from forge1sim.forecast.model import DAY_H, WEEK_H, sample_paths
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def backtest(
 ) -> Backtest:
     """Forecast requests from every `step_hours`-th hour on, beginning with `first_hours` known, as far as the horizon is recorded.
 
-    Hours that were not recorded are not scored. `last_week` repeats the same hour of the last week if a week and a day are known,
+    Hours that were not recorded are not scored, and moments before a day's worth of hours with requests are left out.
+    `last_week` repeats the same hour of the last week if a week and a day are known,
     else of the last day; `last_day` always the last day. Their quantiles are those of their own past errors, never below 0.
     Source: Hyndman and Athanasopoulos, Forecasting, 3rd ed., sections 5.2, 5.9 and 5.10.
 
@@ -76,7 +77,8 @@ def backtest(
     if horizon_hours < 1 or step_hours < 1 or first_hours < 2 * DAY_H:
         raise WorkloadError(f"horizon_hours {horizon_hours} and step_hours {step_hours} must be 1 or more, "
                             f"first_hours {first_hours} {2 * DAY_H} or more")  # fmt: skip
-    starts = range(first_hours, history.hours - horizon_hours + 1, step_hours)
+    known = np.cumsum(np.isfinite(history.requests) & (history.requests > 0))
+    starts = [start for start in range(first_hours, history.hours - horizon_hours + 1, step_hours) if known[start - 1] >= FEWEST_HOURS]
     origins = [_origin(history.requests, start, horizon_hours, draws, seed) for start in starts]
     scored = tuple(one for one in origins if one.scored)
     if not scored:
@@ -119,6 +121,7 @@ def _naive_bands(past: Floats, hours: int, period: int) -> Floats:
         # Too few errors that far ahead: those of one period ahead stand in.
         back = start + period if past.size - start - period >= _FEWEST_ERRORS else period
         errors = past[back:] - past[:-back]
-        quantiles = np.quantile(errors[np.isfinite(errors)], SCORED_LEVELS)
+        errors = errors[np.isfinite(errors)]
+        quantiles = np.quantile(errors if errors.size else np.zeros(1), SCORED_LEVELS)
         bands[:, start:stop] = whole[past.size - period :][: stop - start] + quantiles[:, None]
     return bands.clip(0.0)

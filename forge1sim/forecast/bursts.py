@@ -7,7 +7,6 @@ import numpy as np
 from forge1sim.forecast.history import History
 
 BURST_LEVELS = (0.5, 0.9, 0.99)
-MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forge1sim.forecast.history import HOUR_S
-from forge1sim.results.theme import MUTED, colour, figure, label
+from forge1sim.results.theme import LEGEND_ABOVE, MUTED, colour, figure, label
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -32,12 +32,13 @@ def figure_of(made: "Forecast", measure: str) -> "go.Figure":
         name = f"{made.levels[low]:.0%} to {made.levels[high]:.0%}"
         shown.add_trace(go.Scatter(y=bands[high], fill="tonexty", fillcolor=fill, name=name, **edge))
     paths = made.scenarios[measure]
-    for place in np.unique(np.linspace(0, len(paths) - 1, _PATHS_SHOWN).astype(int)):
-        line = {"color": colour(1 + int(place) % 5), "width": 1}
+    for number, place in enumerate(np.unique(np.linspace(0, len(paths) - 1, _PATHS_SHOWN).astype(int)), 1):
+        line = {"color": colour(number), "width": 1}
         shown.add_trace(go.Scatter(y=paths[place], name=f"path {place + 1}", line=line, **ahead))
     words = measure.replace("_", " ")
     note = "; ".join(sentence.partition(":")[0].lower() for sentence in made.unidentified)
-    shown.update_layout(title={"text": f"{label(words)} an hour<br><sub>{label('not told by the data: ' + note, 140)}</sub>"}, margin_t=60)
+    title = f"{label(words)} an hour<br><sub>{label('not told by the data: ' + note, 140)}</sub>"
+    shown.update_layout(title={"text": title, "y": 0.96, "yanchor": "top"}, margin_t=90, legend=LEGEND_ABOVE)
     shown.update_xaxes(title="" if made.history.dated else "hours from the data's own 0", type="date" if made.history.dated else "linear")
     shown.update_yaxes(title=f"{label(words)} an hour")
     return shown

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from forge1sim.forecast.bursts import MINUTE_S
 from forge1sim.forecast.forecasts import Forecast
-from forge1sim.forecast.history import HOUR_S, Floats
+from forge1sim.forecast.history import HOUR_S, MINUTE_S, Floats
 from forge1sim.forecast.servegen import mean_tokens
 from forge1sim.workload.clients import LEVELS, WINDOW_S
 from forge1sim.workload.spec import TOKENS_MAX, Demand

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from forge1sim.errors import TraceError
 
 Floats = NDArray[np.float64]
-HOUR_S = 3600
+MINUTE_S, HOUR_S = 60, 3600
 HOURS_MAX = 100_000
 FEWEST_HOURS = 24
 TOKENS = ("input_tokens", "output_tokens")
@@ -63,13 +63,6 @@ class History:
     def ends_us(self) -> int:
         """When the hour after the last one begins."""
         return self.start_us + self.hours * HOUR_S * 1_000_000
-
-    def until(self, hours: int) -> "History":
-        """Its first `hours` hours, as they would have been known then."""
-        tokens = {name: values[:hours] for name, values in self.tokens.items()}
-        return History(
-            source=self.source, start_us=self.start_us, dated=self.dated, counts=self.counts[:hours], tokens=tokens, notes=self.notes
-        )
 
 
 class Tally:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import TraceError
-from forge1sim.forecast.history import HOUR_S, TOKENS, Floats, History, Tally, trimmed
+from forge1sim.forecast.history import HOUR_S, MINUTE_S, TOKENS, Floats, History, Tally, trimmed
 from forge1sim.forecast.servegen import history_of_clients
 from forge1sim.workload.clients import read_clients
 from forge1sim.workload.columns import Batch, read_table
@@ -25,7 +25,6 @@ TRACES: dict[str, type[Azure] | type[BurstGPT] | type[Mooncake] | type[Bailian] 
 FORMATS = (*TRACES, "servegen", "ledger")
 LEDGER_COLUMNS = ("timestamp", "arrive_s", "requests", *TOKENS, "tenant", "model")
 _DATED = ("azure",)
-_MINUTE_S = 60
 _MAX_BYTES = 4 * 2**30
 _REQUESTS_MAX = 1e15
 # The columns that tell a format; the first that the file has all of.
@@ -106,7 +105,7 @@ def _told_format(file: TraceFile) -> str:
 def _trace_history(file: TraceFile, source: FileTrace, only: dict[str, str], dated: bool) -> History:
     """A trace of requests: each row is one. Its first and last hours count only if it fills them."""
     reader = Reader(source, file)
-    tally = Tally(file.name, _MINUTE_S, ("requests", *TOKENS))
+    tally = Tally(file.name, MINUTE_S, ("requests", *TOKENS))
     for rows in reader.batches():
         used = rows["failed"] == 0
         for field, labels in (("tenant", reader.tenants), ("model", reader.models)):
@@ -122,8 +121,8 @@ def _trace_history(file: TraceFile, source: FileTrace, only: dict[str, str], dat
 def _of_requests(tally: Tally, source: str, dated: bool, tokens: tuple[str, ...]) -> History:
     """From rows that are requests: a minute without any had none, but what lies before the first and after the last is not known."""
     bins = tally.bins()
-    first_us = int(bins[0]) * _MINUTE_S // HOUR_S * HOUR_S * 1_000_000
-    sums, seen = tally.table(_MINUTE_S, first_us)
+    first_us = int(bins[0]) * MINUTE_S // HOUR_S * HOUR_S * 1_000_000
+    sums, seen = tally.table(MINUTE_S, first_us)
     flat = seen.ravel()
     sums[:, ~_between(flat).reshape(seen.shape)] = np.nan
     return _history(sums, tokens, first_us, source, dated)
@@ -162,7 +161,7 @@ class _Ledger:
         names = self._named()
         tokens = tuple(name for name in TOKENS if name in names)
         counted = "requests" in names
-        tally = Tally(self.file.name, _MINUTE_S, ("requests", *tokens))
+        tally = Tally(self.file.name, MINUTE_S, ("requests", *tokens))
         labels = {field: Labels() for field in self.only}
         numbers = tuple(names[field] for field in ("arrive_s", "requests", *tokens) if field in names)
         texts = tuple(names[field] for field in ("timestamp", *self.only) if field in names)
@@ -206,7 +205,7 @@ class _Ledger:
         field = "timestamp" if "timestamp" in names else "arrive_s"
         times_us = batch.stamps_us(names[field]) if field == "timestamp" else batch.seconds_us(names[field])
         if counted:
-            batch.refuse(times_us % (_MINUTE_S * 1_000_000) != 0, names[field], "must begin a minute, an hour or another whole part "
+            batch.refuse(times_us % (MINUTE_S * 1_000_000) != 0, names[field], "must begin a minute, an hour or another whole part "
                          "of an hour, as rows are counts; without a column of requests each row is one")  # fmt: skip
         return times_us
 
@@ -217,8 +216,8 @@ class _Ledger:
             raise TraceError(f"{self.file.name}: its rows are {int(np.diff(minutes).min())} minutes apart or more; a forecast needs "
                              "counts of hours or of parts of an hour")  # fmt: skip
         # Hours are as the ledger has them, even if they begin at half past.
-        first_us = (int(minutes[0]) if step == 60 else int(minutes[0]) // 60 * 60) * _MINUTE_S * 1_000_000
-        sums, seen = tally.table(step * _MINUTE_S, first_us)
+        first_us = (int(minutes[0]) if step == 60 else int(minutes[0]) // 60 * 60) * MINUTE_S * 1_000_000
+        sums, seen = tally.table(step * MINUTE_S, first_us)
         if self.missing_rows == "gap":
             sums[:, ~seen] = np.nan
         else:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from forge1sim.forecast.history import HOUR_S, TOKENS, History
+from forge1sim.forecast.history import HOUR_S, MINUTE_S, TOKENS, History
 from forge1sim.forecast.model import (
     CEILING_OVER_BUSIEST,
     DAY_H,
@@ -14,8 +14,6 @@ from forge1sim.forecast.model import (
     repeated_period_h,
     trend_of,
 )
-
-_MINUTE_S = 60.0
 
 
 def unidentified(history: History, horizon_hours: int) -> tuple[str, ...]:
@@ -74,7 +72,7 @@ def _recording(history: History) -> list[str]:
 def _bursts(history: History) -> list[str]:
     if history.bin_s >= HOUR_S:
         return ["Bursts: the data has hours only; how minutes differ within the hour, which minute limits depend on, is not known."]
-    if history.bin_s > _MINUTE_S:
+    if history.bin_s > MINUTE_S:
         return [f"Bursts: the data counts intervals of {history.bin_s:.0f} s; how the minutes inside differ, which minute limits depend "
                 "on, is not known: the busiest minute is at least the mean of the busiest interval."]  # fmt: skip
     return []

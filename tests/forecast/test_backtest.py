@@ -46,6 +46,14 @@ def test_hours_not_recorded_are_not_scored():
     assert np.isfinite(found.origins[0].pinball)
 
 
+def test_moments_of_which_too_little_was_known_are_left_out():
+    past = noisy(8, 6)
+    past[1:100] = np.nan
+    found = backtest(history(past), 24, step_hours=10, draws=50)
+    assert found.origins[0].hours_known == 132
+    assert all(np.isfinite(one.naive_pinball["last_day"]) for one in found.origins)
+
+
 def test_every_origin_is_a_row():
     found = backtest(history(noisy(5, 5)), 24, first_hours=72, step_hours=12, draws=50)
     assert [one.hours_known for one in found.origins] == [72, 84, 96]
