@@ -10,7 +10,7 @@ def history_of_clients(clients: Clients, source: str, client: int | None = None)
     """Requests and mean tokens of all clients, or of the one in this position.
 
     A window in which no client asks at all was not recorded: single clients pause, a platform does not. Tokens of clients whose
-    lengths are not published are taken as those of the others in the same hour.
+    lengths are not published are taken as those of the others in the same hour; if none are, there are no tokens.
     """
     windows = clients.windows
     per_hour = int(HOUR_S / WINDOW_S)
@@ -34,8 +34,8 @@ def history_of_clients(clients: Clients, source: str, client: int | None = None)
             tokens[name] = np.where(told > 0, counts.sum(axis=1) * sums / told, np.nan)
     missing = 1.0 - published.sum() / requests.sum()
     notes = (f"Tokens: lengths of clients with {missing:.0%} of the requests are not published; taken as those of the others.",)
-    counts, tokens, start_us = trimmed(counts, tokens, 0)
-    return History(source=source, start_us=start_us, dated=False, counts=counts, tokens=tokens, notes=notes if missing > 0.0 else ())
+    counts, tokens, start_us = trimmed(counts, tokens if told.any() else {}, 0)
+    return History(source=source, start_us=start_us, dated=False, counts=counts, tokens=tokens, notes=notes if 0.0 < missing < 1.0 else ())
 
 
 def mean_tokens(logs: Floats) -> Floats:

@@ -104,6 +104,13 @@ def test_tokens_go_with_their_requests():
     assert set(made.frame().columns) == {"path", "hour", "starts", "requests", "input_tokens", "output_tokens"}
 
 
+def test_tokens_of_few_hours_with_requests_are_enough():
+    requests = np.zeros(72)
+    requests[[3, 40]] = 10.0
+    made = forecast(history(requests, tokens={"input_tokens": 500 * requests}), 24)
+    assert made.scenarios["input_tokens"] == pytest.approx(500 * made.scenarios["requests"])
+
+
 def test_gaps_are_unknown_and_not_quiet():
     requests = noisy(10, 9)
     gone = requests.copy()

@@ -9,6 +9,9 @@ import pytest
 
 from forge1sim.errors import TraceError
 from forge1sim.forecast import forecast, read_history
+from forge1sim.forecast.servegen import history_of_clients
+from forge1sim.workload.clients import read_clients
+from forge1sim.workload.files import TraceFile
 
 START = pd.Timestamp("2026-11-02T00:00Z")
 HOURS = 30
@@ -169,6 +172,14 @@ def test_a_window_in_which_no_client_asks_was_not_recorded(tmp_path):
     found = read_history(path, lengths=lengths)
     assert np.flatnonzero(np.isnan(found.requests)).tolist() == [16]
     assert "Gaps: 1 of 48 hours" in " ".join(forecast(found, 24).unidentified)
+
+
+def test_a_client_alone_has_its_own_pauses_and_tokens_only_if_published(tmp_path):
+    clients = read_clients(*(TraceFile(path, 2**30) for path in arrivals(tmp_path, gone=(100,))))
+    night = history_of_clients(clients, "night", 1)
+    assert (np.nan_to_num(night.requests, nan=-1.0)[[0, 7, 16]] == [3600.0, 0.0, -1.0]).all()
+    assert night.tokens == {}
+    assert "Tokens: the data has none" in " ".join(forecast(night, 24).unidentified)
 
 
 def ledger(folder, **columns):
