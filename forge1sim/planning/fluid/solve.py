@@ -1,7 +1,9 @@
 """Solve a table by HiGHS or CBC, and say what that proves.
 
 A status of PuLP does not tell a plan that is proven from one that was found when time ran out: what counts is the solver's own
-status and the bound that it reached.
+bound. The relaxation finds the rows that matter, the integer program over these rows gives a plan and a bound, and the relaxation
+with the plan's whole numbers says what it costs under all rows. Rows that this brings up go into the integer program, until plan and
+bound meet.
 """
 
 import re
@@ -14,18 +16,15 @@ from typing import Any, Literal
 import numpy as np
 
 from forge1sim.errors import PlanError
-from forge1sim.planning.fluid.table import Floats, Table, in_pulp
+from forge1sim.planning.fluid.relaxation import Infeasible, Relaxation
+from forge1sim.planning.fluid.table import Floats, Ints, Table, in_pulp
 
 SolverName = Literal["highs", "cbc"]
 
 
-class Infeasible(Exception):  # noqa: N818
-    """No values keep all rows."""
-
-
 @dataclass(frozen=True)
 class Solved:
-    """Values, shape (columns,), the price of each row (0 or below; of a program without whole numbers), shape (rows,), and the bound."""
+    """Values, shape (columns,); the price of each row with whole numbers as they are (0 or below), shape (rows,); cost and its bound."""
 
     values: Floats
     prices: Floats
@@ -39,30 +38,63 @@ class Solved:
 def solve(table: Table, *, gap: float, time_limit_s: float, solver: SolverName = "highs") -> Solved:
     """Least cost, to within `gap` of it. Raises Infeasible; PlanError if nothing was found in time, or cost has no bound."""
     began = perf_counter()
-    problem, variables, rows = in_pulp(table)
-    built = perf_counter()
-    limit = max(0.01, time_limit_s)
-    found = _by_highs(problem, gap, limit) if solver == "highs" else _by_cbc(problem, gap, limit)
-    if found.status == "infeasible":
-        raise Infeasible
-    if found.status == "unbounded":
-        raise PlanError("cost falls without bound: a price or a fee in this problem pays for having more of something")
-    if found.status == "nothing":
-        raise PlanError(f"no plan was found within {time_limit_s:g} s; allow more time, or ask for a larger gap than {gap:g}")
-    values = np.array([variable.varValue for variable in variables], np.float64)
-    return Solved(
-        values=values, prices=np.array([row.pi or 0.0 for row in rows], np.float64), cost=float(table.cost @ values),
-        bound=found.bound, proven=found.status == "proven", build_s=built - began, solve_s=perf_counter() - built,
-    )  # fmt: skip
+    until = began + time_limit_s
+    relaxation = Relaxation(table)
+    built_s = perf_counter() - began
+    values = relaxation.solve(until)
+    cost = bound = float(table.cost @ values)
+    whole = np.flatnonzero(table.whole)
+    proven = not len(whole)
+    while not proven:
+        rows = relaxation.rows if solver == "highs" else np.arange(table.row_count)
+        found = _whole_numbers(relaxation, rows, gap, until, solver)
+        built_s += found.build_s
+        bound = max(bound, found.bound)
+        relaxation.fix(whole, np.rint(found.values[whole]))
+        try:
+            values = relaxation.solve(max(until, perf_counter() + time_limit_s / 10))
+        except Infeasible:
+            if len(relaxation.rows) == len(rows):
+                raise
+            relaxation.release(whole)
+            continue
+        cost = float(table.cost @ values)
+        proven = cost - bound <= gap * abs(cost) + 1e-9
+        if found.stopped or len(relaxation.rows) == len(rows):
+            break
+        if not proven:
+            relaxation.release(whole)
+    return Solved(values=values, prices=relaxation.prices(), cost=cost, bound=min(bound, cost), proven=proven, build_s=built_s,
+                  solve_s=perf_counter() - began - built_s)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Found:
-    status: Literal["proven", "stopped", "nothing", "infeasible", "unbounded"]
+    values: Floats
     bound: float
+    stopped: bool
+    build_s: float
 
 
-def _by_highs(problem: Any, gap: float, time_limit_s: float) -> _Found:
+def _whole_numbers(relaxation: Relaxation, rows: Ints, gap: float, until: float, solver: SolverName) -> _Found:
+    """A plan in whole numbers that keeps these rows, and a bound. Raises Infeasible, or PlanError when time is out."""
+    began = perf_counter()
+    problem, variables, _ = in_pulp(relaxation.table, relaxation.matrix, rows)
+    build_s = perf_counter() - began
+    left_s = max(0.01, until - perf_counter())
+    status, bound = _by_highs(problem, gap, left_s) if solver == "highs" else _by_cbc(problem, gap, left_s)
+    if status == "infeasible":
+        raise Infeasible
+    if status == "nothing":
+        raise PlanError(f"no plan was found in time; allow more, or ask for a larger gap than {gap:g}")
+    values = np.array([variable.varValue for variable in variables], np.float64)
+    return _Found(values, bound, status == "stopped", build_s)
+
+
+_Status = Literal["done", "stopped", "nothing", "infeasible"]
+
+
+def _by_highs(problem: Any, gap: float, time_limit_s: float) -> tuple[_Status, float]:
     import highspy
 
     from forge1sim.solvers import BulkHighs
@@ -71,18 +103,14 @@ def _by_highs(problem: Any, gap: float, time_limit_s: float) -> _Found:
     model = problem.solverModel
     status, info = model.getModelStatus(), model.getInfo()
     statuses = highspy.HighsModelStatus
-    if status in {statuses.kInfeasible, statuses.kUnboundedOrInfeasible}:       # bounds keep all that pays from growing
-        return _Found("infeasible", np.inf)
-    if status == statuses.kUnbounded:
-        return _Found("unbounded", -np.inf)
-    bound = float(info.mip_dual_bound) if problem.isMIP() else float(info.objective_function_value)
-    if status == statuses.kOptimal:
-        return _Found("proven", bound)
-    feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    return _Found("stopped", bound if problem.isMIP() else -np.inf) if feasible else _Found("nothing", -np.inf)
+    if status in {statuses.kInfeasible, statuses.kUnboundedOrInfeasible}:
+        return "infeasible", np.inf
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return "nothing", -np.inf
+    return "done" if status == statuses.kOptimal else "stopped", float(info.mip_dual_bound)
 
 
-def _by_cbc(problem: Any, gap: float, time_limit_s: float) -> _Found:
+def _by_cbc(problem: Any, gap: float, time_limit_s: float) -> tuple[_Status, float]:
     import pulp
 
     with tempfile.TemporaryDirectory() as folder:
@@ -90,15 +118,13 @@ def _by_cbc(problem: Any, gap: float, time_limit_s: float) -> _Found:
         problem.solve(_cbc(msg=False, gapRel=gap, timeLimit=time_limit_s, threads=1, logPath=str(log)))
         said = log.read_text(encoding="utf-8", errors="replace")
     if problem.sol_status == pulp.LpSolutionInfeasible or "infeasible" in said.lower().split("result -")[-1]:
-        return _Found("infeasible", np.inf)
-    if problem.sol_status == pulp.LpSolutionUnbounded:
-        return _Found("unbounded", -np.inf)
+        return "infeasible", np.inf
     if problem.sol_status == pulp.LpSolutionNoSolutionFound:
-        return _Found("nothing", -np.inf)
+        return "nothing", -np.inf
     lower = re.search(r"^Lower bound:\s+(\S+)", said, re.MULTILINE)
     optimal = problem.sol_status == pulp.LpSolutionOptimal
     bound = float(lower[1]) if lower else float(pulp.value(problem.objective)) if optimal else -np.inf
-    return _Found("proven" if optimal else "stopped", bound)
+    return "done" if optimal else "stopped", bound
 
 
 def _cbc(**options: Any) -> Any:
