@@ -75,7 +75,7 @@ def _demand(rng: np.random.Generator, size: Size) -> Floats:
 
 def _kind(rng: np.random.Generator, number: int, provider: str) -> Kind:
     most = (12, 10, 8, 5, 3)
-    fees = np.cumsum(rng.uniform(50, 400, len(STATES)))
+    fees = np.cumsum(rng.uniform(20, 130, len(STATES)))
     states = tuple(State(name=name, usd_per_month=float(fee), most=count) for name, fee, count in zip(STATES, fees, most, strict=True))
     return Kind(name=f"{provider}-{number}", provider=provider, states=states, held=(1, 0, 0, 0, 0), at_least=0, at_most=12)
 
@@ -92,13 +92,13 @@ def _rooms(
     for first in range(0, len(models), 2):
         bucket = np.isin(np.arange(size.models), models[first : first + 2])
         peak = demand.mean(axis=0).max(axis=1)
-        typical = sum(float(peak[number]) for number, one in enumerate(classes) if one.most_share[kind, bucket].max() >= 1) / 12
+        typical = sum(float(peak[number]) for number, one in enumerate(classes) if one.most_share[kind, bucket].max() >= 1) / 36
         for name, units in per_request.items():
             capacity = np.repeat((rise * typical * float(units.mean()) * rng.uniform(0.8, 2.0))[:, None], len(alone), axis=1)
             found.append(Room(name=f"{kind}, bucket {first}: {name}", kind=kind, units=np.outer(units, bucket), spans=alone, times=np.ones(size.blocks),
                               capacity=capacity, usable=np.full(len(alone), 0.9), kept_for=kept))  # fmt: skip
     shared = np.isin(np.arange(size.models), models)
-    typical = sum(float(demand[:, number].sum(axis=1).mean()) for number, one in enumerate(classes) if one.most_share[kind].max() >= 1) / 12
+    typical = sum(float(demand[:, number].sum(axis=1).mean()) for number, one in enumerate(classes) if one.most_share[kind].max() >= 1) / 36
     days = size.blocks / 24
     found.append(Room(name=f"{kind}: requests a day", kind=kind, units=np.outer(np.ones(len(classes)), shared), spans=day, times=np.ones(size.blocks),
                       capacity=np.repeat((rise * typical / days)[:, None], len(day), axis=1), usable=np.ones(len(day)), kept_for=np.zeros(3)))  # fmt: skip

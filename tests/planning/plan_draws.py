@@ -73,7 +73,7 @@ def with_goals(seed: int) -> Problem:
 def cuts_for(seed: int):
     """One cut of each form, at a plan in the middle."""
     rng = np.random.default_rng(2000 + seed)
-    counts = Counts(accounts=((int(rng.integers(0, 3)), 0), (int(rng.integers(0, 2)),)))
+    counts = Counts(accounts=((int(rng.integers(1, 4)), 0), (int(rng.integers(0, 3)),)))
     figures = lambda low, high: (tuple(rng.uniform(low, high, 2)), tuple(rng.uniform(low, high, 1)))  # noqa: E731
     return (
         NotWithin(counts=counts),

@@ -38,18 +38,32 @@ class Relaxation:
         """The cheapest values that keep all rows of the table, shape (columns,). Raises Infeasible, or PlanError when time is out."""
         while True:
             values = self._run(until)
-            broken = np.flatnonzero((self.matrix @ values - self.most > _BROKEN) & ~self._in)
+            broken = self.broken_by(values)
+            broken = broken[~self._in[broken]]
             if not len(broken):
                 return values
             self._add(broken)
 
+    def bound(self, columns: Ints, low: Floats, high: Floats) -> None:
+        """Other bounds for these columns, for a while."""
+        self._model.changeColsBounds(len(columns), columns.astype(np.int32), low, high)
+
     def fix(self, columns: Ints, values: Floats) -> None:
         """Let these columns have these values only."""
-        self._model.changeColsBounds(len(columns), columns.astype(np.int32), values, values)
+        self.bound(columns, values, values)
 
     def release(self, columns: Ints) -> None:
         """Give these columns the table's bounds again."""
-        self._model.changeColsBounds(len(columns), columns.astype(np.int32), self.low[columns], self.high[columns])
+        self.bound(columns, self.low[columns], self.high[columns])
+
+    def bind(self, values: Floats) -> Ints:
+        """Rows that cannot wait, and those that `values` use up."""
+        tight = self.matrix @ values - self.most > -_BROKEN
+        return np.flatnonzero(~self.table.waits | (self._in & tight))
+
+    def broken_by(self, values: Floats) -> Ints:
+        """Rows that these values break."""
+        return np.flatnonzero(self.matrix @ values - self.most > _BROKEN)
 
     def prices(self) -> Floats:
         """What a unit more of each row's right-hand side costs (0 or below), shape (rows,)."""
