@@ -56,7 +56,7 @@ def with_goals(seed: int) -> Problem:
     """Served shares on average, in each scenario or in the tail; quality, cost per request, a budget, a largest share, survivals."""
     rng = np.random.default_rng(1000 + seed)
     goals = (
-        (Goal(tier=0, served_share=rng.uniform(0.3, 0.8)), Goal(tier=None, served_share=rng.uniform(0.1, 0.5), tail=rng.uniform(0, 0.8))),
+        (Goal(tier=0, served_share=rng.uniform(0.3, 0.8)), Goal(tier=None, served_share=rng.uniform(0.4, 0.9), tail=rng.uniform(0.3, 0.8))),
         (Goal(tier=1, served_share=rng.uniform(0.1, 0.5), in_each=True), Goal(tier=0, quality_mean=rng.uniform(0.65, 0.8))),
         (Goal(tier=None, served_share=rng.uniform(0.2, 0.6), usd_per_request=rng.uniform(0.08, 0.2)),),
     )[seed % 3]

@@ -103,7 +103,7 @@ def cost_of(problem: Problem, counts: Counts, cuts=()) -> float:
         rows.most.append((paid, problem.budget_usd_per_month - fees))
     _goals(problem, rows)
     for cut in cuts:
-        if isinstance(cut, CostsAtLeast) and _is_within(counts, cut.counts):
+        if isinstance(cut, CostsAtLeast) and is_within(counts, cut.counts):
             rows.most.append(({column: -usd for column, usd in running.items()}, -cut.usd))
         if isinstance(cut, AffineCost):
             least = cut.constant_usd - sum(usd * n for of, ns in zip(cut.usd_by_coordinate, _above(counts), strict=True)
@@ -117,13 +117,14 @@ def _above(counts: Counts):
     return [[sum(of[at:]) for at in range(len(of))] for of in counts.accounts]
 
 
-def _is_within(counts: Counts, other: Counts) -> bool:
+def is_within(counts: Counts, other: Counts) -> bool:
+    """Whether a plan has no coordinate above those of another."""
     return all(one <= two for of, others in zip(_above(counts), _above(other), strict=True) for one, two in zip(of, others, strict=True))
 
 
 def _within_cuts(counts: Counts, cuts) -> bool:
     for cut in cuts:
-        if isinstance(cut, NotWithin) and _is_within(counts, cut.counts):
+        if isinstance(cut, NotWithin) and is_within(counts, cut.counts):
             return False
         if isinstance(cut, Slope):
             rise = sum(slope * (n - n0) for of, ns, n0s in zip(cut.slope, _above(counts), _above(cut.counts), strict=True)

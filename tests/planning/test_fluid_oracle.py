@@ -1,5 +1,6 @@
 """The program against every plan tried one by one."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -62,7 +63,6 @@ def test_parts_flows_and_rooms_of_a_proposal_agree(draw):
     np.testing.assert_allclose(proposal.flows.sum(axis=(2, 3)) + proposal.unmet, problem.demand, atol=1e-6)
     for use in proposal.rooms:
         assert (use.free >= -1e-6 * (1 + use.used)).all()
-        assert (use.rent_usd[use.free > 1e-6 * (1 + use.used)] == 0).sum() >= 0
     assert proposal.bound_usd_per_month <= proposal.usd_per_month * (1 + 1e-9)
     assert proposal.proven
     assert proposal.solver_gap <= EXACT * 10
@@ -71,8 +71,6 @@ def test_parts_flows_and_rooms_of_a_proposal_agree(draw):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_rent_is_what_a_little_more_room_saves(seed):
     """With accounts as they are. Where nothing is kept for a tier, the saving of a unit is the row's price."""
-    from dataclasses import replace
-
     problem = drawn(seed)
     proposal = propose(problem, gap=EXACT)
     for number, (room, use) in enumerate(zip(problem.rooms, proposal.rooms, strict=True)):

@@ -170,7 +170,7 @@ def _by_cbc(problem: Any, gap: float, time_limit_s: float) -> tuple[_Status, flo
         return "nothing", -np.inf
     lower = re.search(r"^Lower bound:\s+(\S+)", said, re.MULTILINE)
     optimal = problem.sol_status == pulp.LpSolutionOptimal
-    bound = float(lower[1]) if lower else float(pulp.value(problem.objective)) if optimal else -np.inf
+    bound = float(lower[1]) if lower else float(pulp.value(problem.objective) or 0.0) if optimal else -np.inf
     return "done" if optimal else "stopped", bound
 
 
