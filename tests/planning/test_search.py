@@ -108,7 +108,9 @@ def test_more_capacity_that_breaks_a_promise_is_told(tables: list[Table]) -> Non
 
 
 def _broken(one: Simulated) -> Simulated:
-    promise = Promise(name="x", tier="all", metric="served_ratio", target=">= 1", mean=0, low=0, high=0, p_value=1, holds=False)
+    promise = Promise(
+        name="x", tier="all", metric="served_ratio", target=">= 1", mean=0, low=0, high=0, p_value=1, holds=False, kept_on_average=False
+    )
     return Simulated(plan=one.plan, days=one.days, fixed_usd=one.fixed_usd, prices=one.prices, promises=(promise,))
 
 
