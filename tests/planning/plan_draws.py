@@ -84,7 +84,7 @@ def cuts_for(seed: int):
     figures = lambda low, high: (tuple(rng.uniform(low, high, 2)), tuple(rng.uniform(low, high, 1)))  # noqa: E731
     return (
         NotWithin(counts=counts),
-        CostsAtLeast(counts=Counts(accounts=((2, 0), (1,))), usd=rng.uniform(100, 900)),
+        CostsAtLeast(counts=Counts(accounts=((3, 0), (2,))), usd=rng.uniform(100, 900)),
         AffineCost(constant_usd=rng.uniform(200, 900), usd_by_coordinate=figures(20, 200)),
         Slope(counts=counts, attained=0.6, slope=figures(0.05, 0.2), target=0.8),
     )
