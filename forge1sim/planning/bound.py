@@ -8,38 +8,17 @@ budgets refuse them) counts as nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forge1sim.experiments.clairvoyant.choices import Choices
-from forge1sim.experiments.clairvoyant.realised import Realised, requests_of
-from forge1sim.planning.options import Options
+from forge1sim.planning.reach import Demanded
 from forge1sim.planning.simulated import Prices, Simulated
 from forge1sim.workload.table import NEVER_US
-from policies.layout import Layout, lay_out
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-
-
-class Demanded(Choices):
-    """Choices of requests that nobody has answered yet: one that names a model may also get any of its fallbacks."""
-
-    @cached_property
-    def asked_for(self) -> Flags:
-        """Whether a model is the one asked for, or a fallback of it, or of a fallback, shape (n, models)."""
-        models = self.realised.layout.models
-        row_of = {model.name: row for row, model in enumerate(models)}
-        reached = np.eye(self.models + 1, self.models, dtype=bool)
-        for row, model in enumerate(models):
-            reached[row, [row_of[name] for name in model.fallbacks if name in row_of]] = True
-        for _ in models:
-            reached[:-1] |= (reached[:-1].astype(np.int64) @ reached[:-1].astype(np.int64)) > 0
-        reached[self.models] = True                     # AUTO is -1: the last row
-        return np.asarray(reached[self.requests["wanted"]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,41 +48,16 @@ class Draw:
         return total
 
 
-def draws_of(options: Options, seeds: Sequence[int]) -> list[Draw]:
-    """The requests of each seed, priced with all that may be contracted. Raises WorkloadError or ExperimentError."""
-    return [_draw(options, seed) for seed in seeds]
-
-
-def _draw(options: Options, seed: int) -> Draw:
-    loaded = options.loaded
-    layout = _largest(options)
-    requests = requests_of(loaded, layout, seed)
-    nobody = np.zeros(len(requests), dtype=np.int64)
-    realised = Realised(
-        layout=layout, bundle=loaded.bundle, faults=(), estimation=loaded.scenario.workload.estimation, seed=seed, start_us=loaded.start_us,
-        end_us=loaded.start_us + loaded.horizon_us + loaded.drain_us, requests=requests, deployments=nobody, sent_us=nobody,
-        answer_nano_usd=nobody, paid_nano_usd=0, quality_pm=0,
-    )  # fmt: skip
-    choices = Demanded(realised)
+def draw_of(choices: Demanded) -> Draw:
+    """A draw, priced with all that may be contracted."""
+    requests = choices.requests
     cheapest = np.full(len(requests), np.inf)
     for row, route in enumerate(choices.routes):
         here = choices.open_to(row)
         cheapest[here] = np.minimum(cheapest[here], choices.nano_usd[here, route.model] / 1e9)
-    names = [tier.name for tier in loaded.bundle.tiers]
-    tier_of_group = np.array([names.index(str(group.tier)) for group in layout.tenant_groups], dtype=np.int64)
-    tier = tier_of_group[np.array(layout.tenant_group, dtype=np.int64)[requests["tenant"]]]
-    counted = np.bincount(tier, minlength=len(names))
+    counted = np.bincount(choices.tier, minlength=len(choices.realised.bundle.tiers))
     leaves = np.asarray(requests["cancel_us"] < NEVER_US)
-    return Draw(seed=seed, arrived=tuple(counted.tolist()), cheapest_usd=cheapest, tier=tier, leaves=leaves)
-
-
-def _largest(options: Options) -> Layout:
-    """The platform with everything contracted that may be, and every account in use."""
-    loaded = options.loaded
-    accounts = tuple(
-        entry.account.model_copy(update={"count": entry.at_most, "state": "active"}) for entry in options.entries if entry.at_most
-    )
-    return lay_out(loaded.platform.model_copy(update={"accounts": accounts}), loaded.start_us)
+    return Draw(seed=choices.realised.seed, arrived=tuple(counted.tolist()), cheapest_usd=cheapest, tier=choices.tier, leaves=leaves)
 
 
 def running_bound_usd(draws: Sequence[Draw], prices: Prices, seen: Sequence[Simulated]) -> float:
