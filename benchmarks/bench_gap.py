@@ -1,10 +1,14 @@
 """What share of the way from the best shipped default to the clairvoyant bound tuned policies go.
 
-Half an hour of the quick start's afternoon at three loads: its own, at which nearly all limits are reached, and three quarters and
-half of it. At each load 200 evaluations look for the least cost at no less served and all promises kept; then the tuned policies and
-every shipped one meet a day that the search never saw, and the regret of each is printed. The share is one less the tuned policies'
-regret over the least of any shipped policy. The number kept is that of the smallest share; required: 0.4 at each load.
+Half an hour of the quick start's afternoon at three loads: its own, at which nearly all limits are reached, a tenth more, which is more than
+they allow, and three quarters of it. At each load 200 evaluations look for the least cost at no less served and no fewer promises kept
+than the scenario's own policies; then the tuned policies and every shipped one meet a day that the search never saw, and the regret of each
+is printed. The share is one less the tuned policies' regret over the least of any shipped policy. The number kept is that of the
+smallest share; required: 0.4 at each load. `python -m benchmarks.bench_gap 0.5 1.25` prints other loads.
 """
+
+import sys
+from collections.abc import Sequence
 
 from benchmarks.bench_crn import at_load
 from forge1sim.ask import Ask
@@ -13,15 +17,15 @@ from forge1sim.experiments.tuning.space import Point, overrides_of
 from forge1sim.experiments.tuning.tune import tune
 
 RESULTS = ("tuned_closes_gap_share",)
-SCENARIO, LOADS = "scenarios/quickstart.yaml", (1.0, 0.75, 0.5)
+SCENARIO, LOADS = "scenarios/quickstart.yaml", (1.1, 1.0, 0.75)
 WHEN = ("start=2026-11-02T14:00:00Z", "horizon_s=30min")
 TRIALS, BLOCK_S, FRESH_SEED = 200, 30.0, 5_000_001
-TUNED = "tuned"
+TUNED, KEPT = "tuned", ("slo.attained>=baseline", "all.served_ratio>=baseline")
 
 
-def run() -> dict[str, float]:
+def run(loads: Sequence[float] = LOADS) -> dict[str, float]:
     """Print a table for each load."""
-    return {"tuned_closes_gap_share": min(_share(factor) for factor in LOADS)}
+    return {"tuned_closes_gap_share": min(_share(factor) for factor in loads)}
 
 
 def _share(factor: float) -> float:
@@ -41,9 +45,9 @@ def _share(factor: float) -> float:
 
 def _tuned(ask: Ask) -> Point:
     """The best point of the search that keeps what is to be kept; the scenario's own policies where none does."""
-    tuning = tune(ask, minimize=["all.cost_usd"], subject_to=["slos", "all.served_ratio>=baseline"], trials=TRIALS, draws=None)
+    tuning = tune(ask, minimize=["all.cost_usd"], subject_to=KEPT, trials=TRIALS, draws=None)
     return (tuning.front or tuning.found)[0].point
 
 
 if __name__ == "__main__":
-    print(run())
+    print(run([float(load) for load in sys.argv[1:]] or LOADS))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from forge1sim.scenario.load import LoadedScenario, load_scenario
+from forge1sim.scenario.schema import DEFAULT_SEED
 
 _PACKAGE = Path(__file__).parent
 _DECIDES = {".py", ".yaml", ".json"}     # files of the package that results may depend on
@@ -18,8 +19,13 @@ class Ask:
 
     scenario: str
     overrides: tuple[str, ...] = ()
-    seed: int = 1
+    seed: int = DEFAULT_SEED
     driver: str = "compiled"
+
+    @classmethod
+    def of(cls, scenario: "Ask | str | Path") -> "Ask":
+        """An ask as it is; of a scenario file what it says, its seed too. Raises ScenarioError."""
+        return scenario if isinstance(scenario, Ask) else cls(scenario=str(scenario), seed=load_scenario(scenario).seed)
 
     def load(self) -> LoadedScenario:
         """The scenario with everything applied. Raises ScenarioError."""

@@ -28,7 +28,7 @@ def load(
 
 
 def allow_for_workers(policy_folders: Sequence[Path] | None, data_folders: Sequence[Path] | None) -> None:
-    """Workers learn from the environment which folders are allowed."""
+    """An `Ask`, here or in a worker, learns from the environment which folders are allowed."""
     from forge1sim.scenario.folders import DATA_FOLDERS_VARIABLE, POLICY_FOLDERS_VARIABLE  # noqa: PLC0415
 
     for variable, folders in ((POLICY_FOLDERS_VARIABLE, policy_folders), (DATA_FOLDERS_VARIABLE, data_folders)):

@@ -5,12 +5,23 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 WIDE = 160      # columns where the output is no terminal, so that nothing is cut in a pipe
+
+
+class BackendName(StrEnum):
+    """Where runs are made."""
+
+    PROCESSES = "processes"
+    SERIAL = "serial"
+    RAY = "ray"
+    DASK = "dask"
+
 
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).")]
 SetOption = Annotated[
@@ -33,6 +44,10 @@ DataFolderOption = Annotated[
         "--data-folder", metavar="DIR", help="Where shared:FILE of a scenario is found (also FORGE1SIM_DATA_FOLDERS)."
     ),
 ]
+BlockOption = Annotated[
+    float | None, typer.Option("--block-s", help="Seconds by which the bound on cost cuts time (default: 300 blocks).")
+]
+BackendOption = Annotated[BackendName, typer.Option("--backend", help="Where runs are made; the results are the same.")]
 
 
 def complain(message: str) -> None:
@@ -45,6 +60,11 @@ def hint(message: str, *, quiet: bool) -> None:
     """A message that is no result, on standard error."""
     if not quiet:
         print(printable(message), file=sys.stderr)
+
+
+def counting_hints(quiet: bool) -> Callable[[str, int, int], None]:
+    """To be told what begins, how many are done and how many there are; says `3 of 11: cheapest`."""
+    return lambda what, done, total: hint(f"{done + 1} of {total}: {what}", quiet=quiet)
 
 
 def printable(text: str) -> str:

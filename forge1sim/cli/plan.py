@@ -9,6 +9,8 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -37,7 +39,7 @@ def plan(
     seed: SeedOption = None,
     minutes: Annotated[float, typer.Option("--minutes", help="Longest time of the search; verification comes on top.", min=0.01)] = 20.0,
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
-    backend: Annotated[str, typer.Option("--backend", help="processes, serial, ray or dask.")] = "processes",
+    backend: BackendOption = BackendName.PROCESSES,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the planned scenario and the purchases here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
     policy_folders: PolicyFolderOption = None,
@@ -58,7 +60,7 @@ def plan(
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
     with _progress(quiet) as on_round:
-        planned = find_plan(ask, workers=workers, backend=backend, minutes=minutes, on_round=on_round)
+        planned = find_plan(ask, workers=workers, backend=backend.value, minutes=minutes, on_round=on_round)
     if out is not None:
         with result_folder(out, force=force) as folder:
             write_plan(planned, ask, folder)

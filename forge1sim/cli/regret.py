@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forge1sim.cli.loading import load
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BlockOption,
+    DataFolderOption,
     JsonOption,
     NoColorOption,
+    PolicyFolderOption,
     QuietOption,
     ScenarioArgument,
     SeedOption,
     SetOption,
-    hint,
+    counting_hints,
     print_json,
     print_table,
 )
@@ -47,7 +50,9 @@ def regret(
     quality: Annotated[QualityAsked, typer.Option(help="As the policy delivered, or as an SLO on quality_mean says.")] = (
         QualityAsked.DELIVERED
     ),
-    block_s: Annotated[float | None, typer.Option("--block-s", help="Seconds by which the bound cuts time (default: 300 blocks).")] = None,
+    block_s: BlockOption = None,
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_color: NoColorOption = False,
@@ -56,14 +61,11 @@ def regret(
     from forge1sim.ask import Ask  # noqa: PLC0415
     from forge1sim.experiments.regret import regret as find_regret  # noqa: PLC0415
 
+    allow_for_workers(policy_folders, data_folders)
     loaded = load(scenario, settings, seed=seed)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
-
-    def progress(name: str, done: int, runs: int) -> None:
-        hint(f"{done + 1} of {runs}: {name}", quiet=quiet)
-
     chosen: dict[str, tuple[str, ...]] = {loaded.bundle.name: ()} if as_is else _chosen(policy)
-    table = find_regret(ask, chosen, replications=replications, quality=quality.value, block_s=block_s, on_progress=progress)
+    table = find_regret(ask, chosen, replications=replications, quality=quality.value, block_s=block_s, on_progress=counting_hints(quiet))
     if as_json:
         print_json(table.as_json())
     else:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forge1sim.cli.loading import load
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BlockOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -19,12 +20,14 @@ from forge1sim.cli.output import (
     ScenarioArgument,
     SeedOption,
     SetOption,
+    counting_hints,
     hint,
     print_json,
     print_table,
     to_json,
 )
 from forge1sim.cli.result_folder import MARK, check_free, result_folder
+from forge1sim.errors import RunError
 
 if TYPE_CHECKING:
     from forge1sim.scenario.load import LoadedScenario
@@ -65,6 +68,10 @@ def run(
         int | None, typer.Option("--explain", metavar="REQUEST", min=0, help="Print the life of one request, by its number.")
     ] = None,
     log: Annotated[bool, typer.Option("--log/--no-log", help="Keep the event log in --out.")] = False,
+    with_regret: Annotated[
+        bool, typer.Option("--regret", help="Add to --out how far these and all shipped policies are from the least possible cost.")
+    ] = False,
+    block_s: BlockOption = None,
     policy_folders: PolicyFolderOption = None,
     data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
@@ -74,6 +81,7 @@ def run(
     """Simulate a scenario. Exit status 0: SLOs met; 1: an SLO missed; 2: bad usage or input."""
     if out is not None:
         check_free(out, force=force)
+    _demand_sense(with_regret, block_s, out)
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     _say_if_cold(driver, quiet)
     if explain is not None:
@@ -84,6 +92,9 @@ def run(
         if folder is not None:
             (folder / MARK).write_text(to_json(summary), encoding="utf-8")
             (folder / "scenario.json").write_text(loaded.resolved_json(), encoding="utf-8")
+            if with_regret:
+                allow_for_workers(policy_folders, data_folders)
+                _add_regret(folder, loaded, driver, block_s, quiet)
     if as_json:
         print_json(summary)
     else:
@@ -109,6 +120,26 @@ def _simulate(loaded: "LoadedScenario", driver: Driver, out: Path | None, keep_l
         "bundle_sha256": loaded.bundle_hash,
     }
     return {**identity, **result.summary, "slos": list(result.slos)}
+
+
+def _demand_sense(with_regret: bool, block_s: float | None, out: Path | None) -> None:
+    """What --regret cannot do is told before the simulation."""
+    if with_regret and out is None:
+        raise RunError("--regret adds to the report of a run folder, and there is none; name one with --out DIR")
+    if block_s is not None and not with_regret:
+        raise RunError(f"--block-s {block_s:g}: cuts time for --regret, which is not asked for; add it or leave this out")
+    if with_regret:
+        from forge1sim.experiments.clairvoyant import check_block_s  # noqa: PLC0415
+
+        check_block_s(block_s)
+
+
+def _add_regret(folder: Path, loaded: "LoadedScenario", driver: Driver, block_s: float | None, quiet: bool) -> None:
+    from forge1sim.ask import Ask  # noqa: PLC0415
+    from forge1sim.experiments.regret import add_regret  # noqa: PLC0415
+
+    ask = Ask(scenario=str(loaded.path), overrides=tuple(loaded.overrides), seed=loaded.seed, driver=driver.value)
+    add_regret(folder, ask, block_s=block_s, on_progress=counting_hints(quiet))
 
 
 def _say_if_cold(driver: Driver, quiet: bool) -> None:

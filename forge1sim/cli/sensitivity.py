@@ -5,9 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
+    DataFolderOption,
     JsonOption,
     NoColorOption,
+    PolicyFolderOption,
     QuietOption,
     ScenarioArgument,
     SeedOption,
@@ -37,11 +42,13 @@ def sensitivity(
     samples: Annotated[int, typer.Option("--samples", help="Times the number of fields, about, for the runs; of sobol a power of 2.")] = 8,
     replications: Annotated[int, typer.Option("--replications", help="Draws for each point, the same for all.")] = 2,
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
-    backend: Annotated[str, typer.Option("--backend", help="processes, serial, ray or dask.")] = "processes",
+    backend: BackendOption = BackendName.PROCESSES,
     settings: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the table and tornado charts here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_color: NoColorOption = False,
@@ -49,15 +56,15 @@ def sensitivity(
     """Screen fields of a scenario over ranges. Exit status 0: done; 2: bad usage or input."""
     from forge1sim.ask import Ask  # noqa: PLC0415
     from forge1sim.experiments.sensitivity import sensitivity as screen  # noqa: PLC0415
-    from forge1sim.scenario.load import load_scenario  # noqa: PLC0415
 
     if out is not None:
         check_free(out, force=force)
-    seed = load_scenario(scenario, settings or ()).seed if seed is None else seed
+    allow_for_workers(policy_folders, data_folders)
+    seed = load(scenario, settings, seed=seed).seed
     with counting_bar("runs", quiet=quiet) as on_done:
         found = screen(
             Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=seed), ranges or (), numbers or ("all.cost_usd",),
-            method=method, samples=samples, replications=replications, seed=seed, workers=workers, backend=backend, on_done=on_done,
+            method=method, samples=samples, replications=replications, seed=seed, workers=workers, backend=backend.value, on_done=on_done,
         )  # fmt: skip
     rows = found.frame().to_dict("records")
     if out is not None:

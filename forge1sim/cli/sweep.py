@@ -13,6 +13,8 @@ import typer
 
 from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
     DataFolderOption,
     JsonOption,
     NoColorOption,
@@ -39,15 +41,6 @@ SAY_EVERY_S = 10.0
 _MEASURES = ("all.served_ratio", "all.wait_p95_s", "all.cost_usd", "slo.attained")
 
 
-class BackendName(StrEnum):
-    """Where runs are made."""
-
-    PROCESSES = "processes"
-    SERIAL = "serial"
-    RAY = "ray"
-    DASK = "dask"
-
-
 class Design(StrEnum):
     """How random points are spread."""
 
@@ -67,7 +60,7 @@ def sweep(
     design: Annotated[Design, typer.Option(help="How random points are spread.")] = Design.LHS,
     seed: SeedOption = None,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Runs at once (default: one a processor).")] = None,
-    backend: Annotated[BackendName, typer.Option(help="Where runs are made; the results are the same.")] = BackendName.PROCESSES,
+    backend: BackendOption = BackendName.PROCESSES,
     cluster: Annotated[
         str | None, typer.Option("--cluster", metavar="ADDRESS", help="Of a Ray or Dask cluster (default: one is started here).")
     ] = None,
@@ -186,15 +179,10 @@ def _progress(quiet: bool) -> "Iterator[Callable[[Progress], None]]":
 
 
 def _in_words(now: "Progress") -> str:
+    from forge1sim.results.theme import seconds  # noqa: PLC0415
+
     if now.phase == "checking":
         return f"checking point {now.done:,} of {now.total:,}"
     failed = f", {now.failed:,} failed" if now.failed else ""
-    left = "" if math.isnan(now.left_s) or now.done == now.total else f", {_duration(now.left_s)} left"
+    left = "" if math.isnan(now.left_s) or now.done == now.total else f", {seconds(now.left_s)} left"
     return f"{now.done:,} of {now.total:,} runs{failed}{left}"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

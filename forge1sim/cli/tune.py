@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from forge1sim.cli.loading import allow_for_workers, load
 from forge1sim.cli.output import (
+    BackendName,
+    BackendOption,
+    DataFolderOption,
     JsonOption,
     NoColorOption,
+    PolicyFolderOption,
     QuietOption,
     ScenarioArgument,
     SeedOption,
@@ -76,11 +81,13 @@ def tune(
     ] = None,
     study: Annotated[str | None, typer.Option("--study", metavar="NAME", help="The search's name in --storage.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
-    backend: Annotated[str, typer.Option("--backend", help="processes, serial, ray or dask.")] = "processes",
+    backend: BackendOption = BackendName.PROCESSES,
     settings: SetOption = None,
     seed: SeedOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write ready bundles, all points and a picture here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
+    policy_folders: PolicyFolderOption = None,
+    data_folders: DataFolderOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     no_color: NoColorOption = False,
@@ -90,18 +97,18 @@ def tune(
     from forge1sim.experiments.tuning.bundles import write_tuning  # noqa: PLC0415
     from forge1sim.experiments.tuning.proof import Draws  # noqa: PLC0415
     from forge1sim.experiments.tuning.tune import tune as search  # noqa: PLC0415
-    from forge1sim.scenario.load import load_scenario  # noqa: PLC0415
 
     if out is not None:
         check_free(out, force=force)
-    seed = load_scenario(scenario, settings or ()).seed if seed is None else seed
+    allow_for_workers(policy_folders, data_folders)
+    seed = load(scenario, settings, seed=seed).seed
     with _progress(quiet) as on_progress:
         tuning = search(
             Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=seed), space,
             minimize=minimize or (), maximize=maximize or (), subject_to=subject_to or (),
             trials=trials, replications=replications, batch=batch, search_on=search_on or (), short=short or (),
             defaults=defaults, draws=Draws(finalists=finalists, proof=final_replications), storage=storage, study=study,
-            workers=workers, backend=backend, on_progress=on_progress,
+            workers=workers, backend=backend.value, on_progress=on_progress,
         )  # fmt: skip
     if out is not None:
         with result_folder(out, force=force) as folder:

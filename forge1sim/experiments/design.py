@@ -20,7 +20,7 @@ import numpy as np
 
 from forge1sim.errors import ExperimentError
 from forge1sim.scenario.problems import shown_value
-from forge1sim.scenario.schema import Scenario
+from forge1sim.scenario.schema import DEFAULT_SEED, Scenario
 from policies.bundle import PolicyBundle
 
 MOST_POINTS = 10_000
@@ -100,7 +100,7 @@ def checked(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def points_of(axes: Sequence[Axis], *, random: int | None = None, design: str = "lhs", seed: int = 1) -> list[tuple[str, ...]]:
+def points_of(axes: Sequence[Axis], *, random: int | None = None, design: str = "lhs", seed: int = DEFAULT_SEED) -> list[tuple[str, ...]]:
     """The points: for each, a text for each axis. All combinations, the last axis fastest, or `random` drawn ones.
 
     `design` is `lhs`, a Latin hypercube: in each field the draws are spread evenly; or `sobol`, a scrambled Sobol

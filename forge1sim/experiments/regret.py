@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from forge1sim.ask import Ask
-from forge1sim.errors import ExperimentError
+from forge1sim.errors import ExperimentError, RunError
 from forge1sim.experiments.clairvoyant import Bound, check_block_s, clairvoyant_bound, realise
 from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.metrics.store import read_manifest, write_json
+from forge1sim.report import write_report
+from forge1sim.results.regret import REGRET
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import mean_interval
 from policies.shipped import shipped_names
@@ -45,6 +49,11 @@ class RegretLine:
     seconds: float
 
     @property
+    def served_ratio(self) -> float:
+        """Served as a share of those that arrived, 0 to 1."""
+        return self.served / self.arrived
+
+    @property
     def regret_usd(self) -> float:
         """Cost less bound."""
         return self.cost_usd - self.bound_usd
@@ -63,6 +72,11 @@ class RegretLine:
     def regret_of_controllable(self) -> float:
         """Regret as a share of what choices decide, 0 to 1; 0 where they decide nothing."""
         return self.regret_usd / self.controllable_usd if self.controllable_usd > 0 else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field, and what follows from them; ready for JSON."""
+        shares = ("served_ratio", "regret_usd", "controllable_usd", "regret_of_cost", "regret_of_controllable")
+        return asdict(self) | {name: getattr(self, name) for name in shares}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +112,11 @@ class RegretTable:
         """The lines as a pandas table, shares included."""
         import pandas as pd
 
-        shares = ("regret_usd", "controllable_usd", "regret_of_cost", "regret_of_controllable")
-        return pd.DataFrame([asdict(line) | {name: getattr(line, name) for name in shares} for line in self.lines])
+        return pd.DataFrame([line.as_json() for line in self.lines])
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {"policies": [asdict(one) for one in self.summary()], "lines": [asdict(line) for line in self.lines]}
+        return {"policies": [asdict(one) for one in self.summary()], "lines": [line.as_json() for line in self.lines]}
 
 
 def shipped_policies() -> dict[str, tuple[str, ...]]:
@@ -136,12 +149,39 @@ def regret(
     check_block_s(block_s)
     chosen = dict(policies) or shipped_policies()
     lines: list[RegretLine] = []
+    known: dict[str, RegretLine] = {}      # a scenario's own policies are often shipped ones
     for name, overrides in chosen.items():
         for number in range(replications):
             on_progress(name, len(lines), len(chosen) * replications)
             one = replace(ask, overrides=(*ask.overrides, *overrides), seed=ask.seed + number)
-            lines.append(_line(name, one, quality, block_s))
+            decides = one.load().hash
+            if decides not in known:
+                known[decides] = _line(name, one, quality, block_s)
+            lines.append(replace(known[decides], policy=name))
     return RegretTable(tuple(lines))
+
+
+def add_regret(
+    folder: Path, ask: Ask, *, block_s: float | None = None, on_progress: OnProgress = lambda _name, _done, _all: None
+) -> RegretTable:
+    """Compare the own policies of the finished run in `folder` and all shipped ones, on the run's seed, with the least possible.
+
+    Keeps the table there as `regret.json` and draws the report again, with it. `ask` is what the run was asked to do. Raises RunError if
+    the folder holds another run or cannot be written, and what `regret` raises.
+    """
+    manifest, loaded = read_manifest(folder), ask.load()
+    if (manifest["scenario_sha256"], manifest["seed"]) != (loaded.hash, ask.seed):
+        raise RunError(f"{folder}: holds another run than {ask.scenario} with these settings and seed {ask.seed}; name its folder")
+    own = loaded.bundle.name
+    compared = {own: ()} | {name: one for name, one in shipped_policies().items() if name != own}
+    table = regret(ask, compared, block_s=block_s, on_progress=on_progress)
+    by_regret = sorted(table.lines, key=lambda line: line.regret_of_controllable)
+    try:
+        write_json(folder / REGRET, {"own": own, "lines": [line.as_json() for line in by_regret]})
+    except OSError as error:
+        raise RunError(f"{folder / REGRET}: cannot be written: {error.strerror or error}") from error
+    write_report(folder)
+    return table
 
 
 def bound_of(ask: Ask, *, quality: Quality = "delivered", block_s: float | None = None) -> float:
@@ -183,7 +223,7 @@ def _summed(name: str, lines: list[RegretLine]) -> RegretSummary:
         return float(sum(getattr(line, field) for line in lines)) / count
 
     return RegretSummary(
-        policy=name, replications=count, served_ratio=sum(line.served / line.arrived for line in lines) / count,
+        policy=name, replications=count, served_ratio=mean("served_ratio"),
         quality_mean=mean("quality_mean"), cost_usd=mean("cost_usd"), bound_usd=mean("bound_usd"), floor_usd=mean("floor_usd"),
         regret_usd=mean("regret_usd"), regret_of_cost=mean_interval([line.regret_of_cost for line in lines]),
         regret_of_controllable=mean_interval([line.regret_of_controllable for line in lines]), gap=max(line.gap for line in lines),

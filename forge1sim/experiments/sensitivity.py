@@ -134,7 +134,7 @@ def sensitivity(
     method: str = "morris",
     samples: int = 10,
     replications: int = 2,
-    seed: int = 1,
+    seed: int | None = None,
     workers: int | None = None,
     backend: str = "processes",
     work: Callable[[Ask], Outcome] = replicate,
@@ -143,12 +143,13 @@ def sensitivity(
     """Screen fields of a scenario over ranges `path=low:high[:log|:int]`.
 
     Takes `samples` times (fields + 1) points for Morris and `samples`, a power of 2, times (fields + 2) for Sobol, and twice the fields
-    for the tornado; `replications` runs for each. `seed` is of the design; draws begin with the ask's seed. `on_done` is called with
-    the runs that are over and their number.
+    for the tornado; `replications` runs for each. `seed` is of the design, by default the scenario's, which draws
+    begin with in any case. `on_done` is called with the runs that are over and their number.
 
     Raises ExperimentError, ScenarioError or WorkloadError.
     """
-    ask = scenario if isinstance(scenario, Ask) else Ask(scenario=str(scenario), seed=Ask(scenario=str(scenario)).load().seed)
+    ask = Ask.of(scenario)
+    seed = ask.seed if seed is None else seed
     known, fields = columns_of(ask.load()), tuple(parse_range(one) if isinstance(one, str) else one for one in ranges)
     _demand(method, samples, replications, fields, columns, known)
     demand_values(ask, fields, "--range")

@@ -199,13 +199,11 @@ Done = dict[tuple[str, int], Entry]
 
 
 def _ask_of(scenario: str | Path | Ask, seed: int | None) -> Ask:
-    if isinstance(scenario, Ask):
-        return scenario if seed is None else replace(scenario, seed=seed)
-    from forge1sim.scenario.load import load_scenario
-
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+    if seed is None:
+        return Ask.of(scenario)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ExperimentError(f"seed is {shown_value(seed)}, should be a whole number from 0")
-    return Ask(scenario=str(scenario), seed=load_scenario(scenario).seed if seed is None else seed)
+    return replace(scenario, seed=seed) if isinstance(scenario, Ask) else Ask(scenario=str(scenario), seed=seed)
 
 
 def _checked_points(ask: Ask, axes: Sequence[Axis], texts: Sequence[tuple[str, ...]], tell: Callable[[Progress], None]) -> list[_Point]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 
@@ -24,14 +25,15 @@ OnRound = Callable[[Round], None]
 
 
 def plan(
-    ask: Ask, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES, on_round: OnRound = lambda _: None
-) -> Planned:
+    scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES,
+    on_round: OnRound = lambda _: None,
+) -> Planned:  # fmt: skip
     """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
 
     Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. `on_round` is called
     after each round. Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
     """
-    began_s = time.perf_counter()
+    began_s, ask = time.perf_counter(), Ask.of(scenario)
     if not (isfinite(minutes) and minutes > 0):
         raise PlanError(f"minutes is {minutes}, must be above 0")
     loaded = ask.load()

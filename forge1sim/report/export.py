@@ -15,6 +15,7 @@ from forge1sim.metrics.store import MAKERS, MANIFEST, SCENARIO, SUMMARY
 from forge1sim.metrics.tables import Table
 from forge1sim.report.report import REPORT, write_report
 from forge1sim.results.read import RunFolder
+from forge1sim.results.regret import REGRET, has_regret
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LONGEST_NAME = 60
@@ -54,11 +55,12 @@ def report_bytes(run: RunFolder) -> bytes:
 
 
 def zip_bytes(run: RunFolder) -> bytes:
-    """The run as one zip: manifest, summary, scenario, report, every table as Parquet, and tiers and tenants as CSV."""
+    """The run as one zip: manifest, summary, scenario, report, regrets if computed, every table as Parquet, tiers and tenants as CSV."""
     target = io.BytesIO()
     report_bytes(run)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (MANIFEST, SUMMARY, SCENARIO, REPORT, *(f"{table}.parquet" for table in MAKERS)):
+        computed = (REGRET,) if has_regret(run.folder) else ()
+        for name in (MANIFEST, SUMMARY, SCENARIO, REPORT, *computed, *(f"{table}.parquet" for table in MAKERS)):
             archive.write(run.folder / name, name)
         for table in ("tiers", "tenants"):
             archive.writestr(f"{table}.csv", csv_bytes(run.table(table)))

@@ -11,7 +11,7 @@ from forge1sim.report import page
 from forge1sim.report.assets import SCRIPT, STYLE
 from forge1sim.results.bottleneck import explain_bottleneck
 from forge1sim.results.cards import promises, tier_cards, verdict
-from forge1sim.results.figures import FIGURES
+from forge1sim.results.figures import figures_of
 from forge1sim.results.read import RunFolder, read_run
 
 REPORT = "report.html"
@@ -20,7 +20,7 @@ REPORT = "report.html"
 def write_report(run_folder: Path) -> Path:
     """Write `report.html` into a finished run folder and return its path.
 
-    Raises RunError if the folder is no finished run or cannot be written.
+    Raises RunError if the folder is no finished run, holds a broken file, or cannot be written.
     """
     text = _render(read_run(run_folder))
     path = run_folder / REPORT
@@ -37,7 +37,7 @@ def _render(run: RunFolder) -> str:
     from plotly.offline import get_plotlyjs  # noqa: PLC0415
 
     manifest, summary = run.manifest, run.summary
-    sections = "".join(page.section(number, one.title, one.draw(run), one.twin(run)) for number, one in enumerate(FIGURES))
+    sections = "".join(page.section(number, one.title, one.draw(run), one.twin(run)) for number, one in enumerate(figures_of(run)))
     body = (
         _head(manifest, summary)
         + f'<p class="verdict">{page.text(verdict(run))}</p>'

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from forge1sim.metrics.tables import Table
 from forge1sim.results import by_part, flow, money, over_time
 from forge1sim.results.read import RunFolder
+from forge1sim.results.regret import distance_from_best, has_regret, regret_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -19,7 +20,7 @@ _QUEUES = ["start_us", "tier", "waiting_mean", "waiting_max", "in_system_mean"]
 
 @dataclass(frozen=True)
 class FigureOf:
-    """A figure that can be drawn of any run: `topic` groups figures, `draw` gives figure and sentence, `twin` its table."""
+    """A figure of a run: `topic` groups figures, `draw` gives figure and sentence, `twin` its table."""
 
     name: str
     topic: str
@@ -96,3 +97,12 @@ FIGURES = (
         lambda run: flow.answers_flow(run.table("flows")), lambda run: run.table("flows"),
     ),
 )  # fmt: skip
+_REGRET = FigureOf(
+    "regret", "Money", "Distance from the best possible",
+    lambda run: distance_from_best(regret_table(run.folder)), lambda run: regret_table(run.folder),
+)  # fmt: skip
+
+
+def figures_of(run: RunFolder) -> tuple[FigureOf, ...]:
+    """The figures of this run: those of any run, and the distance from the best possible where it was computed."""
+    return (*FIGURES, _REGRET) if has_regret(run.folder) else FIGURES

@@ -24,6 +24,7 @@ from policies.schema import (
     Whole,
 )
 
+DEFAULT_SEED = 1
 MAX_HORIZON_S = 10 * 366 * 86_400.0
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)? ?(ms|s|min|h|d|w)$"
 _SHARES = ("served_ratio", "rejected_ratio", "expired_ratio", "quality_mean")
@@ -143,7 +144,7 @@ class Scenario(Table):
     faults: tuple[Fault, ...] = Field(default=(), max_length=1000)
     slos: tuple[Slo, ...] = Field(default=(), max_length=200)
     plan: PlanTerms = PlanTerms()
-    seed: Annotated[Whole, Field(ge=0, le=2**63 - 1)] = 1
+    seed: Annotated[Whole, Field(ge=0, le=2**63 - 1)] = DEFAULT_SEED
     start: Moment = datetime(2026, 11, 2, tzinfo=UTC)
     horizon_s: Annotated[Positive, Field(le=MAX_HORIZON_S)] = Field(
         default=86_400.0, description="How long requests arrive, in seconds."

@@ -9,7 +9,7 @@ import streamlit as st
 
 from forge1sim.metrics.tables import Table
 from forge1sim.report.export import csv_bytes, file_name, png_button
-from forge1sim.results.figures import FIGURES, FigureOf, Shown
+from forge1sim.results.figures import FigureOf, Shown, figures_of
 from forge1sim.results.read import RunFolder, read_run
 from forge1sim.results.readable import readable
 from forge1sim.results.theme import inked
@@ -45,8 +45,8 @@ def results_in(folder: str) -> RunFolder:
 
 @st.cache_resource(max_entries=200, show_spinner=False)
 def _drawn(folder: str, name: str) -> Shown:
-    one = next(one for one in FIGURES if one.name == name)
-    return one.draw(results_in(folder))
+    run = results_in(folder)
+    return next(one for one in figures_of(run) if one.name == name).draw(run)
 
 
 def frame(table: Table) -> "pd.DataFrame":

@@ -11,6 +11,8 @@ import typer
 from typer.testing import CliRunner
 
 from forge1sim.cli import main as cli
+from forge1sim.cli.output import BackendName
+from forge1sim.experiments.backends import BACKENDS
 from tests.scenario.examples import VALID, changed, write
 
 
@@ -47,6 +49,17 @@ def test_every_command_is_documented_with_every_option(name, root):
 def test_every_command_has_json(name):
     for command in _commands(name):
         assert any("--json" in parameter.opts for parameter in command.params)
+
+
+def test_the_command_line_offers_every_backend_that_there_is():
+    assert tuple(BackendName) == BACKENDS
+
+
+@pytest.mark.parametrize("name", ["sweep", "tune", "sensitivity"])
+def test_a_backend_that_there_is_not_is_refused_with_those_that_there_are(name):
+    refused = _invoke(name, "any.yaml", *(["--out", "out"] if name == "sweep" else []), "--backend", "cloud")
+    assert refused.exit_code == 2
+    assert "'cloud' is not one of 'processes', 'serial', 'ray', 'dask'" in refused.stderr
 
 
 def test_validate_says_what_a_scenario_describes(tmp_path):

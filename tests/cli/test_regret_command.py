@@ -1,6 +1,7 @@
-"""`forge1sim regret`: a table, JSON, and one message for what cannot be."""
+"""`forge1sim regret` and `run --regret`: a table, JSON, and one message for what cannot be."""
 
 import json
+from pathlib import Path
 
 from click.testing import Result
 from typer.testing import CliRunner
@@ -41,3 +42,35 @@ def test_what_cannot_be_is_one_message_and_status_2() -> None:
         assert said in run.stderr
         assert "Traceback" not in run.stderr
         assert not run.stdout
+
+
+def run_with_regret(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["run", str(SCENARIO), "--set", "horizon_s=5", "--regret", *arguments])
+
+
+def test_a_run_adds_its_regret_to_the_report_and_says_how_far_it_is(tmp_path: Path) -> None:
+    run = run_with_regret("--out", str(tmp_path / "run"), "--json", "--block-s", "1")
+    assert run.exit_code == 0, run.stderr
+    assert "1 of 11: default" in run.stderr
+    assert "11 of 11: " in run.stderr
+    lines = json.loads((tmp_path / "run" / "regret.json").read_text(encoding="utf-8"))["lines"]
+    own = next(line for line in lines if line["policy"] == "default")
+    assert own["cost_usd"] == json.loads(run.stdout)["cost_usd"]
+    assert f"{own['regret_of_cost']:.1%} of what was paid" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_added_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    wrong = (
+        (run_with_regret(), "--regret adds to the report of a run folder, and there is none; name one with --out DIR"),
+        (run_with_regret("--out", out, "--block-s", "-1"), "block_s is -1.0, must be between 0.001 and 10,000,000"),
+        (
+            CliRunner().invoke(app, ["run", str(SCENARIO), "--out", out, "--block-s", "5"]),
+            "--block-s 5: cuts time for --regret, which is not asked for; add it or leave this out",
+        ),
+    )
+    for run, said in wrong:
+        assert run.exit_code == 2
+        assert run.stderr == f"error: {said}\n"
+        assert not run.stdout
+    assert not list(tmp_path.iterdir())

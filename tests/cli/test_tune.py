@@ -66,7 +66,6 @@ def test_it_writes_bundles_that_run_and_says_what_was_proved(small, tmp_path):
         (["--minimize", "all.cost_usd", "--trials", "1"], "--trials 1"),
         (["--minimize", "all.cost_usd", "--batch", "0"], "--batch 0"),
         (["--minimize", "all.cost_usd", "--workers", "0"], "workers is 0"),
-        (["--minimize", "all.cost_usd", "--backend", "cloud"], "cloud"),
         (["--minimize", "all.cost_usd", "--short", "horizon=1"], "horizon"),
         (["--minimize", "all.cost_usd", "--final-replications", "1"], "2 or more"),
         (["--minimize", "all.cost_usd", "--storage", "mysql://here/there"], "'mysql' is no kind of storage"),

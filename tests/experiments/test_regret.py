@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from forge1sim.ask import Ask
-from forge1sim.errors import ExperimentError
-from forge1sim.experiments.regret import bound_of, regret, shipped_policies
+from forge1sim.errors import ExperimentError, RunError
+from forge1sim.experiments.regret import add_regret, bound_of, regret, shipped_policies
+from forge1sim.results.regret import regret_table
+from forge1sim.run import simulate
 from policies.shipped import shipped_names
 
 ASK = Ask(scenario=str(Path(__file__).with_name("small_pools.yaml")), overrides=("horizon_s=40",), seed=3)
@@ -75,3 +77,25 @@ def test_every_shipped_routing_policy_and_model_choice_is_compared() -> None:
 def test_no_replication_is_refused() -> None:
     with pytest.raises(ExperimentError, match="replications is 0"):
         regret(ASK, TWO, replications=0)
+
+
+def test_the_same_policies_under_two_names_are_looked_at_once() -> None:
+    """The bound's own seconds differ from search to search."""
+    first, second = regret(ASK, {"one": TWO["cheapest"], "two": TWO["cheapest"]}, block_s=10.0).lines
+    assert (first.policy, second.policy) == ("one", "two")
+    assert first.seconds == second.seconds
+
+
+def test_a_run_folder_keeps_the_regret_of_its_own_and_of_shipped_policies(tmp_path: Path) -> None:
+    ask = Ask(scenario=ASK.scenario, overrides=("horizon_s=5", "policies.name=ours"), seed=3)
+    simulate(ask.load(), seed=3, out=tmp_path / "run")
+    with pytest.raises(RunError, match=r"holds another run than .* and seed 4"):
+        add_regret(tmp_path / "run", Ask(scenario=ask.scenario, overrides=ask.overrides, seed=4))
+    began: list[tuple[str, int, int]] = []
+    table = add_regret(tmp_path / "run", ask, on_progress=lambda *now: began.append(now))
+    assert [name for name, _, _ in began] == ["ours", *shipped_policies()]
+    kept = regret_table(tmp_path / "run")
+    assert set(kept["policy"]) == {line.policy for line in table.lines}
+    assert kept["policy"][kept["is_own"]].tolist() == ["ours"]
+    assert (kept["of_controllable_ratio"][:-1] <= kept["of_controllable_ratio"][1:]).all()
+    assert "Distance from the best possible" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -1,11 +1,13 @@
 """Laws of screening: known functions get their known indices, and a run of the real thing holds together."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from forge1sim.ask import Ask
 from forge1sim.cli.main import app
 from forge1sim.errors import ExperimentError
 from forge1sim.experiments.sensitivity import sensitivity
@@ -32,6 +34,21 @@ def test_morris_finds_the_slopes_of_a_plane_whatever_the_luck_of_the_day(tmp_pat
     assert [effects[one.path]["effect"] for one in found.ranges] == pytest.approx([3, 1, 0])
     assert [effects[one.path]["interaction"] for one in found.ranges] == pytest.approx([0, 0, 0], abs=1e-9)
     assert found.runs == 3 * (1 + 2 * 3 + 6 * 4)
+
+
+def test_a_scenario_is_drawn_with_its_own_seed_and_an_ask_with_its(tmp_path):
+    file = Path(scenario_in(tmp_path).scenario)
+    file.write_text(file.read_text(encoding="utf-8") + "\nseed: 5\n", encoding="utf-8")
+    seeds = []
+
+    def noted(ask):
+        seeds.append(ask.seed)
+        return linear(ask)
+
+    for scenario in (file, Ask(scenario=str(file), seed=8)):
+        sensitivity(scenario, RANGES, work=noted, backend="serial", samples=2, replications=2)
+    assert seeds == sorted(seeds, key=lambda seed: seed > 6)
+    assert set(seeds) == {5, 6, 8, 9}
 
 
 def test_morris_sees_an_interaction(tmp_path):

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from forge1sim.results.bottleneck import explain_bottleneck
 from forge1sim.results.read import read_run
+from forge1sim.results.regret import REGRET
 from forge1sim.runs import RunStore, Status
 from forge1sim.workbench.show import words
 from tests.workbench.finished import OWNER, Finished, finished_runs
@@ -70,6 +71,17 @@ def test_every_view_opens_by_link(open_page, finished, view):
     if view != "Files":
         figures = app.get("plotly_chart")
         assert any(json.loads(one.proto.spec)["data"] for one in figures)
+
+
+def test_money_shows_the_distance_from_the_best_possible_where_it_was_computed(open_page, finished):
+    line = {"policy": "default", "served_ratio": 1, "quality_mean": 0.9, "cost_usd": 10, "bound_usd": 7, "floor_usd": 4, "regret_usd": 3,
+            "regret_of_cost": 0.3, "regret_of_controllable": 0.5, "gap": 0}  # fmt: skip
+    kept = finished.folder / finished.roomy / REGRET
+    kept.write_text(json.dumps({"own": "default", "lines": [line]}), encoding="utf-8")
+    shown, without = (open_page("results", run=run, view="Money") for run in (finished.roomy, finished.base))
+    assert words("50.0% of what choices decide") in texts(shown)
+    assert "Distance from the best possible" in [one.value for one in shown.subheader]
+    assert "Distance from the best possible" not in [one.value for one in without.subheader]
 
 
 def test_the_tenant_table_has_all_tenants_and_can_be_searched(open_page, finished):

@@ -177,7 +177,7 @@ def tune(
 
     Raises ExperimentError, ScenarioError or WorkloadError.
     """
-    ask = scenario if isinstance(scenario, Ask) else _ask_of(scenario)
+    ask = Ask.of(scenario)
     loaded = ask.load()
     columns = columns_of(loaded)
     plan = _plan(
@@ -197,12 +197,6 @@ def tune(
         watch.begin(FINAL, draws.usual_runs)
         proofs = prove(plan, found, Fresh(plan, kept, watch.counted(runs)), draws)
     return Tuning(plan=plan, found=found, proofs=proofs, study=name, columns=columns)
-
-
-def _ask_of(scenario: str | Path) -> Ask:
-    from forge1sim.scenario.load import load_scenario
-
-    return Ask(scenario=str(scenario), seed=load_scenario(scenario).seed)
 
 
 def _plan(

@@ -6,7 +6,7 @@ from forge1sim.metrics.store import MAKERS
 from forge1sim.report.export import csv_bytes, file_name, parquet_bytes, report_bytes, zip_bytes
 from forge1sim.results.bottleneck import explain_bottleneck
 from forge1sim.results.cards import Card, promises, tier_cards, verdict
-from forge1sim.results.figures import FIGURES
+from forge1sim.results.figures import figures_of
 from forge1sim.results.read import RunFolder
 from forge1sim.results.tenants import found, tenant_table
 from forge1sim.workbench import session, show
@@ -50,7 +50,7 @@ def tier_card(card: Card) -> None:
 
 def topic(run: RunFolder, name: str) -> None:
     """All figures of one topic."""
-    for one in FIGURES:
+    for one in figures_of(run):
         if one.topic == name:
             show.run_figure(run, one)
 

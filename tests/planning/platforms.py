@@ -1,0 +1,88 @@
+"""Small platforms to plan: a few entries of accounts, minutes of demand, promises that some plans keep and others break."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+MODELS = ("one", "two", "three")
+
+
+def platform(seed: int) -> dict[str, Any]:
+    """A platform drawn from a seed: two or three models and entries, limits of several kinds, a tier or two, terms of at most 200 plans."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 4))
+    models = [_model(rng, row, count) for row in range(count)]
+    accounts = [_account(rng, row) for row in range(count)]
+    if seed % 3 == 0:
+        accounts.append({**_account(rng, 0), "name": "kept", "dedicated_to": "enterprise", "count": 1})
+    per_s = float(rng.uniform(0.5, 1.6))
+    scenario = {
+        "name": f"platform {seed}", "horizon_s": 400, "models": models, "accounts": accounts,
+        "tenants": [
+            _tenants("large", 250_000, per_s / 2, {"auto": 3, "one": 1}, rng),
+            _tenants("small", 5_000, per_s, {"auto": 1}, rng),
+        ],
+        "slos": [
+            {"name": "large are served", "tier": "enterprise", "metric": "served_ratio", "at_least": 0.98},
+            {"name": "large wait little", "tier": "enterprise", "metric": "wait_p95_s", "at_most": float(rng.uniform(1, 4))},
+            {"name": "small are served", "tier": "standard", "metric": "served_ratio", "at_least": float(rng.uniform(0.8, 0.95))},
+            {"name": "answers are good", "tier": "all", "metric": "quality_mean", "at_least": 0.6},
+        ],
+        "plan": {
+            "draws": 3, "fresh_draws": 5, "refusal_usd": {"enterprise": 60, "standard": 5},
+            "accounts": [
+                {"name": one["name"], "at_most": int(rng.integers(one["count"], 5 if count < 3 else 4)), "permission": "ours"}
+                for one in accounts
+            ],
+        },
+    }  # fmt: skip
+    if seed % 2 == 0:
+        scenario["plan"]["reservations"] = [
+            {"name": "much", "guaranteed_capacity": {"enterprise": 0.8}}, {"name": "little", "guaranteed_capacity": {"enterprise": 0.2}},
+        ]  # fmt: skip
+    return scenario
+
+
+def written(folder: Path, scenario: dict[str, Any]) -> Path:
+    """The scenario as a file."""
+    path = folder / "scenario.yaml"
+    path.write_text(yaml.safe_dump(scenario), encoding="utf-8")
+    return path
+
+
+def _model(rng: np.random.Generator, row: int, count: int) -> dict[str, Any]:
+    price = float(np.round(rng.uniform(1, 4) * (1 + row), 2))
+    return {
+        "name": MODELS[row], "provider": f"provider-{row}", "input_usd_per_1m": price, "output_usd_per_1m": 3 * price,
+        "performance": [0.95, 0.9, 0.8 + 0.05 * row, 0.7 + 0.1 * row, 0.6 + 0.1 * row],
+        "speed": {"service_s": {"kind": "exponential", "mean": float(rng.uniform(0.5, 2))}},
+        "fallbacks": [MODELS[other] for other in range(count) if other != row],
+    }  # fmt: skip
+
+
+def _account(rng: np.random.Generator, row: int) -> dict[str, Any]:
+    per_min = int(rng.integers(15, 40))
+    limits = (
+        {"dimension": "rpm", "limit": per_min, "burst_s": 20},
+        {"dimension": "tpm", "limit": per_min * 900, "window": "paced", "burst_s": 20},
+        {"dimension": "rpm", "limit": per_min, "window": "fixed"},
+        {"dimension": "concurrency", "limit": max(1, per_min // 20)},
+    )
+    return {
+        "name": f"entry-{row}", "provider": f"provider-{row}", "count": int(rng.integers(1, 3)),
+        "usd_per_month": int(rng.integers(100, 900)), "limits": [limits[int(rng.integers(len(limits)))]],
+    }  # fmt: skip
+
+
+def _tenants(name: str, contract_usd: int, per_s: float, models: dict[str, int], rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "name": name, "count": 3, "contract_usd_per_month": contract_usd,
+        "demand": {
+            "requests_per_s": per_s, "models": models, "max_output_tokens": 300, "cancel_probability": 0.01,
+            "input_tokens": {"kind": "lognormal", "mean": 400, "cv": 1, "at_most": 4000},
+            "output_tokens": {"kind": "lognormal", "mean": 120, "cv": 1},
+            "deadline_s": {"kind": "deterministic", "mean": float(rng.integers(10, 40))},
+        },
+    }  # fmt: skip
