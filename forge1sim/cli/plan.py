@@ -115,9 +115,13 @@ def sentences(planned: "Planned") -> list[str]:
         f"priced refusals {best.refusals_usd:,.0f}. On fresh days {planned.cost}."
     ]
     if planned.held is not None and planned.held.plan != planned.plan:
-        kept = "keeps all promises" if planned.held.holds else "breaks promises"
+        kept = "keeps all promises" if planned.held_keeps_promises else "breaks promises"
+        if planned.held.holds and not planned.held_keeps_promises:
+            kept = "keeps all promises there, but not on fresh days"
         found.append(f"What is held today costs {planned.held.usd_per_month:,.0f} and {kept}.")
-    proven = "Proven: no plan of these terms is cheaper on these draws" if planned.proven else f"Best found: {planned.why_not_proven}"
+    proven = "Proven: no plan of these terms that keeps the promises is cheaper on these draws"
+    if not planned.proven:
+        proven = f"Best found: {planned.why_not_proven}"
     found.append(
         f"{proven} ({planned.simulated} of {planned.plans:,} plans simulated). At most {gaps.total:.1%} of the cost, "
         f"{gaps.controllable:.1%} of what plans decide, could be saved by other accounts."
@@ -125,4 +129,8 @@ def sentences(planned: "Planned") -> list[str]:
     found.append(
         f"Whatever the policies, it costs no less than {planned.fluid_bound_usd:,.0f} USD a month: fees, and the cheapest answers."
     )
+    found += [
+        f"With {one.loss.shown()} at the busiest hour, all promises to {one.loss.tier} hold."
+        for one in planned.verified.survived if all(promise.holds for promise in one.promises)
+    ]  # fmt: skip
     return [*found, *planned.said]

@@ -34,6 +34,7 @@ RoomKey = tuple[object, ...]
 Rents = Mapping[RoomKey, Floats]
 """USD for a unit of an entry's limit in a draw, by block: key (entry, *key_of(limit)), shape (blocks,). Missing: 0."""
 
+_HOUR_US = 3_600_000_000
 MOST_AGGREGATED = 4                 # draws that the program's demand is taken from
 MOST_PRICINGS = 6
 _SOLVE_S = 10.0
@@ -43,11 +44,15 @@ _MOST_WAIT = 4                      # blocks after its first that a request is l
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """One draw: requests by tier, and `floor_usd`, the cheapest answers of all that can be answered, limits set aside."""
+    """One draw: requests by tier, and `floor_usd`, the cheapest answers of all that can be answered, limits set aside.
+
+    `by_hour`, shape (tiers, hours), counts arrivals.
+    """
 
     seed: int
     arrived: tuple[int, ...]
     floor_usd: float
+    by_hour: Ints
 
 
 def draws_of(reach: Reach, seeds: Sequence[int]) -> tuple[list[Draw], Demand]:
@@ -61,9 +66,18 @@ def draws_of(reach: Reach, seeds: Sequence[int]) -> tuple[list[Draw], Demand]:
             demand.add(choices)
         cheapest = _Answers(choices, demand.blocks).least_usd([], {})
         arrived = np.bincount(choices.tier, minlength=len(reach.bundle.tiers))
-        draws.append(Draw(seed=seed, arrived=tuple(arrived.tolist()), floor_usd=float(cheapest[np.isfinite(cheapest)].sum())))
+        draws.append(Draw(
+            seed=seed, arrived=tuple(arrived.tolist()), floor_usd=float(cheapest[np.isfinite(cheapest)].sum()),
+            by_hour=_by_hour(choices, len(arrived), reach.options.loaded.horizon_us),
+        ))  # fmt: skip
     assert demand is not None
     return draws, demand
+
+
+def _by_hour(choices: Demanded, tiers: int, horizon_us: int) -> Ints:
+    hours = -(-horizon_us // _HOUR_US)
+    at = np.minimum((choices.requests["arrive_us"] - choices.realised.start_us) // _HOUR_US, hours - 1)
+    return np.bincount(choices.tier * hours + at, minlength=tiers * hours).reshape(tiers, hours)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from forge1sim.planning.proposed import proposals_of
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.search import Round, Search
 from forge1sim.planning.simulated import Simulated, Simulator, prices_of
+from forge1sim.planning.survival import losses_of
 from forge1sim.statistics.means import mean_interval
 
 FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
@@ -48,7 +50,10 @@ def plan(
     if options.size > MOST_PLANS:
         options = options.around(proposed[0] if proposed else options.largest)
     fixed = np.array([options.fixed_usd_per_month(one) for one in options.plans])
-    simulator = Simulator(ask=ask, options=options, prices=prices, confidence=terms.confidence, workers=workers, backend=backend)
+    simulator = Simulator(
+        ask=ask, options=options, prices=prices, confidence=terms.confidence, losses=losses_of(options, draws), workers=workers,
+        backend=backend,
+    )  # fmt: skip
     search = Search(options, simulator, fixed + bounds.of(options.plans, ()), seeds)
 
     def after(made: Round) -> None:
@@ -80,9 +85,7 @@ def _verify(search: Search, ask: Ask, options: Options, simulator: Simulator, un
         if best is None:
             raise PlanError(why_none(search))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
-        surer = Simulator(
-            ask=ask, options=options, prices=simulator.prices, confidence=share, workers=simulator.workers, backend=simulator.backend
-        )
+        surer = replace(simulator, confidence=share)
         first = ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
         verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
         if verified.holds:
@@ -104,7 +107,7 @@ def why_none(search: Search) -> str:
     closest = min(tried, key=lambda one: (sum(not promise.holds for promise in one.promises), len(one.over), -sum(one.plan.counts)))
     broken = [
         f"{promise.name!r} ({promise.tier}.{promise.metric} {promise.target}) comes to {promise.mean:.4g}"
-        for promise in closest.promises if not promise.holds
+        for promise in (*closest.promises, *closest.after_losses) if not promise.holds
     ]  # fmt: skip
     left = int(search.open.sum())
     more = f"; {left:,} plans were not simulated in time, give more minutes" if left else ""
@@ -150,8 +153,10 @@ def _told(search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simul
     )  # fmt: skip
     held = search.seen.get(search.place.get(options.held, -1))
     return Planned(
-        name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held, items=_items(search, best), gaps=gaps,
-        lower_bound_usd=lower_usd, fluid_bound_usd=fluid_usd, floor_usd=floor_usd, proven=not left and not exceptions and not options.is_box, why_not_proven=why,
+        name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held,
+        refused=tuple(search.plans[row] for row in np.flatnonzero(search.refused)), items=_items(search, best), gaps=gaps,
+        lower_bound_usd=lower_usd, fluid_bound_usd=fluid_usd, floor_usd=floor_usd,
+        proven=not left and not exceptions and not options.is_box, why_not_proven=why,
         exceptions=exceptions, rounds=tuple(search.rounds), plans=len(options), simulated=len(search.seen),
         days=sum(len(one.days) for one in search.seen.values()) + len(verified.days),
         requests=float(np.mean([sum(draw.arrived) for draw in draws])),
@@ -195,6 +200,10 @@ def one_fewer(search: Search, best: Simulated, plan: Plan | None) -> str:
     if seen.impossible:
         return f"cannot be: {seen.impossible}"
     broken = [f"{one.name!r} breaks ({one.mean:.4g}, promised {one.target})" for one in seen.promises if not one.holds]
+    broken += [
+        f"{one.name!r} breaks ({one.mean:.4g}, promised {one.target}) with {lost.loss.shown()}"
+        for lost in seen.survived for one in lost.promises if not one.holds
+    ]  # fmt: skip
     if broken or seen.over:
         return "; ".join((*broken, *seen.over))
     more = seen.usd_per_month - best.usd_per_month

@@ -53,8 +53,9 @@ class Planned:
     """A plan, how it was found and verified.
 
     `on_draws` is the plan on the draws that all plans were compared on, `verified` on draws that none had seen, `held` what is held
-    today on the former. `lower_bound_usd` is the least that any plan of the terms can cost on those draws, under these policies, if it
-    keeps the promises; `fluid_bound_usd` the least under any policies, limits aside. Money is USD per month.
+    today on the former; `refused` are plans that kept the promises there, but not on fresh draws. `lower_bound_usd` is the least that any
+    plan of the terms can cost on those draws, under these policies, if it keeps the promises; `fluid_bound_usd` the least under any
+    policies, limits aside. Money is USD per month.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Planned:
     on_draws: Simulated
     verified: Simulated
     held: Simulated | None
+    refused: tuple[Plan, ...]
     items: tuple[Item, ...]
     gaps: Gaps
     lower_bound_usd: float
@@ -86,6 +88,11 @@ class Planned:
         return self.on_draws.plan
 
     @property
+    def held_keeps_promises(self) -> bool | None:
+        """Whether what is held today does, on all draws that it was simulated on; None where the terms do not allow to keep it."""
+        return self.held.holds and self.held.plan not in self.refused if self.held else None
+
+    @property
     def usd_per_month(self) -> float:
         """Fees, tokens and priced refusals on the draws that plans were compared on."""
         return self.on_draws.usd_per_month
@@ -101,7 +108,7 @@ def as_json(planned: Planned) -> dict[str, Any]:
         "cost_usd_per_month": best.usd_per_month,
         "cost_parts_usd_per_month": {"accounts": best.fixed_usd, "tokens": best.tokens_usd, "refusals": best.refusals_usd},
         "held_cost_usd_per_month": _finite(planned.held.usd_per_month) if planned.held else None,
-        "held_keeps_promises": planned.held.holds if planned.held else None,
+        "held_keeps_promises": planned.held_keeps_promises,
         "fresh_cost_usd_per_month": {"value": planned.cost.value, "low": _finite(planned.cost.low), "high": _finite(planned.cost.high)},
         "lower_bound_usd_per_month": planned.lower_bound_usd,
         "fluid_bound_usd_per_month": planned.fluid_bound_usd,
@@ -111,6 +118,10 @@ def as_json(planned: Planned) -> dict[str, Any]:
         "why_not_proven": planned.why_not_proven,
         "slo": [_promise(one) for one in planned.verified.promises],
         "slo_on_draws": [_promise(one) for one in best.promises],
+        "survived": [
+            {"tier": one.loss.tier, "loss": one.loss.shown(), "slo": [_promise(promise) for promise in one.promises]}
+            for one in planned.verified.survived
+        ],
         "rounds": [
             {
                 "round": made.number, "why": made.why, "plans": [planned.options.shown(one.plan) for one in made.tried],

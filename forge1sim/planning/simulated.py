@@ -13,6 +13,7 @@ from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.experiments.workers import as_finished
 from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.survival import Loss, override_of
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.scenario.terms import PlanTerms
 from forge1sim.statistics.corrections import adjusted
@@ -55,6 +56,14 @@ class Promise:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Survived:
+    """The promises to a tier on days on which something is lost."""
+
+    loss: Loss
+    promises: tuple[Promise, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prices:
     """How a day becomes money per month: `refusal_usd` by tier, and how many such days a month has."""
 
@@ -74,7 +83,8 @@ class Prices:
 class Simulated:
     """A plan on its draws, with its costs per month and the promises.
 
-    `impossible` says why it cannot be simulated at all, `over` what it has too much of: cost, or of one provider.
+    `impossible` says why it cannot be simulated at all, `over` what it has too much of: cost, or of one provider. Losses are simulated
+    only where the promises hold without them.
     """
 
     plan: Plan
@@ -84,11 +94,17 @@ class Simulated:
     promises: tuple[Promise, ...]
     impossible: str = ""
     over: tuple[str, ...] = ()
+    survived: tuple[Survived, ...] = ()
 
     @property
     def keeps_promises(self) -> bool:
-        """Whether all promises hold together."""
-        return not self.impossible and all(one.holds for one in self.promises)
+        """Whether all promises hold together, in every loss that must be survived as well."""
+        return not self.impossible and all(one.holds for one in (*self.promises, *self.after_losses))
+
+    @property
+    def after_losses(self) -> tuple[Promise, ...]:
+        """The promises of all losses that were simulated: those to the tier in question."""
+        return tuple(promise for one in self.survived for promise in one.promises)
 
     @property
     def holds(self) -> bool:
@@ -169,26 +185,45 @@ class Simulator:
     options: Options
     prices: Prices
     confidence: float
+    losses: tuple[Loss, ...] = ()
     workers: int | None = None
     backend: str = "processes"
 
     def __call__(self, plans: Sequence[Plan], seeds: Sequence[int]) -> list[Simulated]:
         """See Evaluate. A plan that the scenario's own checks refuse is impossible. Raises PlanError for a run that fails otherwise."""
         impossible = [self._why_not(plan) for plan in plans]
-        at = [(row, seed) for row, why in enumerate(impossible) if not why for seed in seeds]
-        asks = [self._ask(plans[row], seed) for row, seed in at]
-        days: dict[tuple[int, int], Day] = {}
+        able = [plan for plan, why in zip(plans, impossible, strict=True) if not why]
+        days = dict(zip(able, self._days([(plan, ()) for plan in able], seeds), strict=True))
+        found = [self._simulated(plan, days.get(plan, ()), why) for plan, why in zip(plans, impossible, strict=True)]
+        return self._with_losses(found, seeds) if self.losses else found
+
+    def _with_losses(self, found: Sequence[Simulated], seeds: Sequence[int]) -> list[Simulated]:
+        """The same, with what must be survived, for plans that keep all promises without it."""
+        at = [
+            (row, loss, override)
+            for row, one in enumerate(found) if one.holds
+            for loss in self.losses if (override := override_of(self.options, one.plan, loss)) is not None
+        ]  # fmt: skip
+        days = self._days([(found[row].plan, (override,)) for row, _, override in at], seeds)
+        survived: dict[int, list[Survived]] = {}
+        for (row, loss, _), seen in zip(at, days, strict=True):
+            promises = promises_of(self.options.loaded, seen, self.confidence, tier=loss.tier)
+            survived.setdefault(row, []).append(Survived(loss=loss, promises=promises))
+        return [replace(one, survived=tuple(survived.get(row, ()))) for row, one in enumerate(found)]
+
+    def _days(self, wanted: Sequence[tuple[Plan, tuple[str, ...]]], seeds: Sequence[int]) -> list[tuple[Day, ...]]:
+        """The days of plans with overrides on each seed."""
+        asks = [self._ask(plan, seed, overrides) for plan, overrides in wanted for seed in seeds]
+        days: list[Day | None] = [None] * len(asks)
         for done in as_finished(asks, workers=self.workers, backend=self.backend, work=day_of):
             if done.value is None:
-                raise PlanError(f"{self.options.shown(plans[at[done.number][0]])}, seed {done.ask.seed}: {done.failure}")
-            days[at[done.number]] = done.value
-        return [
-            self._simulated(plan, tuple(days[row, seed] for seed in seeds) if not why else (), why)
-            for row, (plan, why) in enumerate(zip(plans, impossible, strict=True))
-        ]
+                raise PlanError(f"{self.options.shown(wanted[done.number // len(seeds)][0])}, seed {done.ask.seed}: {done.failure}")
+            days[done.number] = done.value
+        made = [day for day in days if day is not None]
+        return [tuple(made[first : first + len(seeds)]) for first in range(0, len(made), len(seeds))]
 
-    def _ask(self, plan: Plan, seed: int) -> Ask:
-        return replace(self.ask, overrides=(*self.ask.overrides, *self.options.overrides(plan)), seed=seed)
+    def _ask(self, plan: Plan, seed: int, overrides: tuple[str, ...] = ()) -> Ask:
+        return replace(self.ask, overrides=(*self.ask.overrides, *self.options.overrides(plan), *overrides), seed=seed)
 
     def _why_not(self, plan: Plan) -> str:
         from forge1sim.errors import ScenarioError
@@ -203,8 +238,7 @@ class Simulator:
         fixed_usd, loaded = self.options.fixed_usd_per_month(plan), self.options.loaded
         if why:
             return Simulated(plan=plan, days=(), fixed_usd=fixed_usd, prices=self.prices, promises=(), impossible=why)
-        terms = loaded.scenario.plan
-        over = tuple(_too_much(terms, days, fixed_usd, self.prices.days_per_month))
+        over = tuple(_too_much(loaded.scenario.plan, days, fixed_usd, self.prices.days_per_month))
         promises = promises_of(loaded, days, self.confidence)
         return Simulated(plan=plan, days=days, fixed_usd=fixed_usd, prices=self.prices, promises=promises, over=over)
 
@@ -222,16 +256,18 @@ def _too_much(terms: PlanTerms, days: Sequence[Day], fixed_usd: float, days_per_
             yield f"{share:.1%} of all answers by {provider}, more than {most:.1%}"
 
 
-def promises_of(loaded: LoadedScenario, days: Sequence[Day], confidence: float) -> tuple[Promise, ...]:
-    """Each promise over the days: a one-sided t-test of its mean, corrected by Holm, so that all hold together at `confidence`."""
-    if not loaded.slos:
+def promises_of(loaded: LoadedScenario, days: Sequence[Day], confidence: float, *, tier: str | None = None) -> tuple[Promise, ...]:
+    """Each promise (to `tier`) over the days: a one-sided t-test of its mean, corrected by Holm, so that all hold at `confidence`."""
+    rows = [row for row, slo in enumerate(loaded.slos) if tier in (None, slo.tier)]
+    slos = [loaded.slos[row] for row in rows]
+    if not slos:
         return ()
-    seen = np.array([day.slo for day in days])
-    signs = np.array([1.0 if slo.at_least is not None else -1.0 for slo in loaded.slos])
-    targets = np.array([slo.at_least if slo.at_least is not None else slo.at_most for slo in loaded.slos], dtype=np.float64)
+    seen = np.array([day.slo for day in days])[:, rows]
+    signs = np.array([1.0 if slo.at_least is not None else -1.0 for slo in slos])
+    targets = np.array([slo.at_least if slo.at_least is not None else slo.at_most for slo in slos], dtype=np.float64)
     p_values = adjusted([_p_value(sign * (values - target)) for values, sign, target in zip(seen.T, signs, targets, strict=True)])
     found = []
-    for slo, values, target, sign, p_value in zip(loaded.slos, seen.T, targets, signs, p_values, strict=True):
+    for slo, values, target, sign, p_value in zip(slos, seen.T, targets, signs, p_values, strict=True):
         low, high = _two_sided(values, confidence)
         holds = bool(p_value <= 1 - confidence)
         found.append(Promise(
