@@ -1,10 +1,10 @@
 """What share of the way from the best shipped default to the clairvoyant bound tuned policies go.
 
 Half an hour of the quick start's afternoon at three loads: its own, at which nearly all limits are reached, a tenth more, which is
-more than they allow, and three quarters of it. At each load 200 evaluations look for the least cost at no less served and no fewer promises kept
-than the scenario's own policies; then the tuned policies and every shipped one meet a day that the search never saw, and the regret of each
-is printed. The share is one less the tuned policies' regret over the least of any shipped policy. The number kept is that of the
-smallest share; required: 0.4 at each load. `python -m benchmarks.bench_gap 0.5 1.25` prints other loads.
+more than they allow, and three quarters of it. At each load 200 evaluations look for the least cost at no less served and no fewer
+promises kept than the scenario's own policies; then the tuned policies and every shipped one meet a day that the search never saw, and
+the regret of each is printed. The share is one less the tuned policies' regret over the least of any shipped policy. The number kept
+is that of the smallest share; required: 0.4 at each load. `python -m benchmarks.bench_gap 0.5 1.25` prints other loads.
 """
 
 import sys

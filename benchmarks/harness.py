@@ -22,6 +22,10 @@ class BenchmarkError(Exception):
     """A benchmark or the file of results is not as agreed."""
 
 
+class DataAbsentError(BenchmarkError):
+    """A benchmark needs data that is not on this machine."""
+
+
 class UnknownBenchmarkError(BenchmarkError):
     """No benchmark yields the number that was asked for."""
 
@@ -63,7 +67,7 @@ def measure(benchmarks: Iterable[Benchmark], results_file: Path, only: str | Non
     """Run all of `benchmarks`, or the one that yields `only`, printing and keeping each number.
 
     Numbers are kept as soon as their benchmark ends: a later failure loses none. With `only`,
-    no other number changes. Raises UnknownBenchmarkError, naming what there is.
+    no other number changes. Raises UnknownBenchmarkError, naming what there is. A benchmark whose data is absent is left out, with a word.
     """
     chosen = [b for b in benchmarks if only is None or only in b.names]
     if only is not None and not chosen:
@@ -71,7 +75,13 @@ def measure(benchmarks: Iterable[Benchmark], results_file: Path, only: str | Non
         raise UnknownBenchmarkError(f"no benchmark yields {only!r}; there are: {', '.join(names) or 'none'}")
     measured: dict[str, float] = {}
     for benchmark in chosen:
-        numbers = benchmark.measure()
+        try:
+            numbers = benchmark.measure()
+        except DataAbsentError as error:
+            if only is not None:
+                raise
+            print(f"{benchmark.file.name} is left out: {error}", flush=True)
+            continue
         if only is not None:
             numbers = {only: numbers[only]}
         merge(results_file, numbers)

@@ -12,7 +12,11 @@ import pulp
 
 
 class BulkHighs(pulp.HiGHS):  # type: ignore[misc]
-    """PuLP's HiGHS, but that rows and columns are passed all at once instead of one by one."""
+    """PuLP's HiGHS, but that rows and columns are passed all at once instead of one by one, with values to `start` from."""
+
+    def __init__(self, start: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.start = start
 
     def createAndConfigureSolver(self, lp: Any) -> None:  # noqa: N802, D102
         let_highs_greet()
@@ -41,6 +45,10 @@ class BulkHighs(pulp.HiGHS):  # type: ignore[misc]
         matrix.index_ = np.array([variable.index for row in rows for variable in row.expr], np.int32)
         matrix.value_ = np.array([factor for row in rows for factor in row.expr.values()], np.float64)
         lp.solverModel.passModel(model)
+        if self.start is not None:
+            solution = highspy.HighsSolution()
+            solution.col_value = list(self.start)
+            lp.solverModel.setSolution(solution)
 
 
 @cache

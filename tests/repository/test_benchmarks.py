@@ -62,6 +62,17 @@ def test_what_was_measured_before_a_failure_is_kept(folder):
     assert kept(folder) == {"peak_gib": 0.75}
 
 
+def test_a_benchmark_without_its_data_is_left_out_unless_asked_for(folder, capsys):
+    absent = "from benchmarks.harness import DataAbsentError\n" + SPEED.replace("return", "raise DataAbsentError('no traces')\n    return")
+    (folder / "bench_a.py").write_text(absent)
+    (folder / "bench_speed.py").unlink()
+    assert main([], folder) == 0
+    assert kept(folder) == {"peak_gib": 0.75}
+    assert "bench_a.py is left out: no traces" in capsys.readouterr().out
+    assert main(["--only", "ratio"], folder) == 1
+    assert "no traces" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("file", "source", "complaint"),
     [

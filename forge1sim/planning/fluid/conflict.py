@@ -14,7 +14,8 @@ import numpy as np
 from forge1sim.errors import PlanError
 from forge1sim.planning.cuts import Cut
 from forge1sim.planning.fluid.program import Program, Requirement, build
-from forge1sim.planning.fluid.solve import Infeasible, SolverName, solve
+from forge1sim.planning.fluid.relaxation import Infeasible
+from forge1sim.planning.fluid.solve import SolverName, solve
 from forge1sim.planning.fluid.table import Ints
 from forge1sim.planning.problem import Counts, Kind, Problem
 

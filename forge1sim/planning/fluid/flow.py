@@ -66,7 +66,10 @@ def flow_of(table: Table, routes: Routes, demand: Floats) -> Flow:
 
 @dataclass(frozen=True)
 class RoomRows:
-    """Rows of a room for some tiers: which scenario and span, shape (rows,), the rows' numbers, and the share of the room that is meant."""
+    """Rows of a room for some tiers, shape (rows,): their numbers, scenario and span, what a unit stands for, and what demand could use.
+
+    `share` is how much of the room they are about.
+    """
 
     room: int
     share: float
@@ -74,6 +77,7 @@ class RoomRows:
     scenario: Ints
     span: Ints
     scale: Floats
+    most_use: Floats
 
 
 def add_rooms(table: Table, problem: Problem, flow: Flow, stock: list[list[Terms]], *, moment: bool = False) -> list[RoomRows]:
@@ -129,12 +133,15 @@ def _add_room(table: Table, room: Room, flow: Flow, routes: Ints, stock: list[Te
     there = (at >= 0) & (asked > 0)
     use = asked * per_request[None, :, None] / scale[:, None, span_at]
     limit = sum(steps[:, state] * terms.constant for state, terms in enumerate(stock))
-    ids = table.rows(at[there], flow.columns[:, routes][:, :, block_at][there], use[there], np.broadcast_to(limit, needed.shape)[needed])
+    # Rows of the busiest span decide nearly all, and the moments of a loss hardly ever do.
+    busiest = (most_use / scale == (most_use / scale).max(axis=1, keepdims=True)) & (not moment)
+    ids = table.rows(at[there], flow.columns[:, routes][:, :, block_at][there], use[there], np.broadcast_to(limit, needed.shape)[needed],
+                     waits=~busiest[needed])  # fmt: skip
     for state, terms in enumerate(stock):
         for column, factor in zip(terms.columns, terms.factors, strict=True):
             table.enter(ids, column, -factor * steps[:, state][needed])
     scenario, span = np.nonzero(needed)
-    return RoomRows(number, share, ids, scenario, span, scale[needed])
+    return RoomRows(number, share, ids, scenario, span, scale[needed], most_use[needed])
 
 
 def _spans(room: Room, *, moment: bool) -> tuple[Ints, Ints, Floats]:

@@ -11,9 +11,10 @@ from forge1sim.planning.cuts import Cut
 from forge1sim.planning.fluid.check import check
 from forge1sim.planning.fluid.conflict import explain
 from forge1sim.planning.fluid.program import Program, all_refused_usd, build, monthly, refusal_usd, token_usd
-from forge1sim.planning.fluid.solve import Infeasible, Solved, SolverName, solve
+from forge1sim.planning.fluid.relaxation import Infeasible
+from forge1sim.planning.fluid.solve import Solved, SolverName, solve
 from forge1sim.planning.fluid.table import Floats
-from forge1sim.planning.problem import Counts, Problem
+from forge1sim.planning.problem import Counts, Problem, Room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,26 +86,14 @@ def propose(
     out), or if nothing was found in time.
     """
     check(problem, cuts, fixed)
-    try:
-        program, chosen = _solved(problem, cuts, fixed, (gap, time_limit_s, solver))
-        if not program.table.whole.any() or fixed is not None and len(fixed.commitments) == len(problem.commitments):
-            return _proposal(program, chosen, chosen)
-        counts = _counts(program, chosen)
-        priced, flows = _solved(problem, cuts, counts, (gap, time_limit_s, solver))
-    except Infeasible:
-        raise PlanError(explain(problem, cuts, fixed, time_limit_s=time_limit_s, solver=solver)) from None
-    return _proposal(priced, flows, chosen)
-
-
-def _solved(
-    problem: Problem, cuts: Sequence[Cut], fixed: Counts | None, how: tuple[float, float, SolverName]
-) -> tuple[Program, Solved]:  # fmt: skip
-    gap, time_limit_s, solver = how
     began = perf_counter()
     program = build(problem, cuts, fixed)
-    made_s = perf_counter() - began
-    solved = solve(program.table, gap=gap, time_limit_s=time_limit_s, solver=solver)
-    return program, replace(solved, build_s=solved.build_s + made_s)
+    built_s = perf_counter() - began
+    try:
+        solved = solve(program.table, gap=gap, time_limit_s=time_limit_s, solver=solver)
+    except Infeasible:
+        raise PlanError(explain(problem, cuts, fixed, time_limit_s=time_limit_s, solver=solver)) from None
+    return _proposal(program, replace(solved, build_s=solved.build_s + built_s))
 
 
 def _counts(program: Program, solved: Solved) -> Counts:
@@ -115,8 +104,8 @@ def _counts(program: Program, solved: Solved) -> Counts:
     return Counts(accounts=tuple(tuple(counts.tolist()) for counts in by_state), commitments=tuple(taken.tolist()))
 
 
-def _proposal(program: Program, solved: Solved, chosen: Solved) -> Proposal:
-    """The answer from the flows that were `solved` for counts that were `chosen` (the same, where they were given)."""
+def _proposal(program: Program, solved: Solved) -> Proposal:
+    """The answer in the problem's terms."""
     problem, flow, values = program.problem, program.flow, solved.values
     there, odds = flow.columns >= 0, problem.probability
     shares = np.where(there, values[flow.columns], 0.0).clip(0.0, 1.0)
@@ -132,25 +121,32 @@ def _proposal(program: Program, solved: Solved, chosen: Solved) -> Proposal:
         discounts_usd=float((values[program.discounts] @ odds).sum()),
         unused_usd=float((values[program.unused] @ odds).sum()),
         refusals_usd=all_refused_usd(problem) - saved_usd, beyond_usd=float(values[program.beyond]),
-        bound_usd_per_month=chosen.bound * program.money, proven=chosen.proven,
+        bound_usd_per_month=solved.bound * program.money, proven=solved.proven,
         flows=flows, unmet=(problem.demand - flows.sum(axis=(2, 3))).clip(0.0), rooms=_rooms(program, solved, flows),
-        build_s=chosen.build_s, solve_s=chosen.solve_s,
+        build_s=solved.build_s, solve_s=solved.solve_s,
     )  # fmt: skip
 
 
 def _rooms(program: Program, solved: Solved, flows: Floats) -> tuple[RoomUse, ...]:
     problem = program.problem
     counts = _counts(program, solved).accounts
-    rents = [np.zeros((len(problem.demand), len(room.spans))) for room in problem.rooms]
-    for of in program.rooms:
-        worth = -solved.prices[of.rows] * program.money * of.share / of.scale
-        np.add.at(rents[of.room], (of.scenario, of.span), worth.clip(0.0))
     found = []
-    for room, rent in zip(problem.rooms, rents, strict=True):
+    for number, room in enumerate(problem.rooms):
         by_block = np.einsum("scmb,cm->sb", flows[:, :, room.kind], room.units) * room.times
         used = np.stack([by_block[:, list(span)].sum(axis=1) for span in room.spans], axis=1)
-        held = np.array(counts[room.kind], np.float64)[:, None]
-        usable = np.where(held > 0, held * np.where(held > 0, room.capacity, 0.0), 0.0).sum(axis=0)
-        usable = np.where(np.isfinite(usable), usable * room.usable, usable)
-        found.append(RoomUse(used=used, usable=np.broadcast_to(usable, used.shape).copy(), rent_usd=rent))
+        usable = np.broadcast_to(_usable(room, counts[room.kind]), used.shape).copy()
+        rent_usd = np.zeros(used.shape)
+        for of in [one for one in program.rooms if one.room == number]:
+            worth = -solved.prices[of.rows] * program.money * of.share / of.scale
+            # Where demand cannot fill what there is, more is worth nothing, whatever a degenerate price says.
+            worth = np.where(of.share * usable[of.scenario, of.span] >= of.most_use * (1 - 1e-9), 0.0, worth)
+            np.add.at(rent_usd, (of.scenario, of.span), worth.clip(0.0))
+        found.append(RoomUse(used=used, usable=usable, rent_usd=rent_usd))
     return tuple(found)
+
+
+def _usable(room: Room, counts: tuple[int, ...]) -> Floats:
+    """What these accounts give that may be planned with, shape (spans,)."""
+    held = np.array(counts, np.float64)[:, None]
+    given = np.where(held > 0, held * np.where(held > 0, room.capacity, 0.0), 0.0).sum(axis=0)
+    return np.where(np.isfinite(given), np.where(np.isfinite(given), given, 0.0) * room.usable, np.inf)

@@ -23,6 +23,7 @@ class Table:
         self._whole: list[Bools] = []
         self._entries: list[tuple[Ints, Ints, Floats]] = []
         self._most: list[Floats] = []
+        self._waits: list[Bools] = []
         self.column_count = self.row_count = 0
 
     def columns(self, count: int, *, low: ArrayLike = 0.0, high: ArrayLike = np.inf, cost: ArrayLike = 0.0, whole: bool = False) -> Ints:
@@ -33,14 +34,18 @@ class Table:
         self.column_count += count
         return np.arange(self.column_count - count, self.column_count)
 
-    def rows(self, at: ArrayLike, column: ArrayLike, factor: ArrayLike, most: ArrayLike) -> Ints:
-        """New rows: for each of `most`, shape (rows,), the factors of entries that stand `at` it are at most that. Their numbers."""
+    def rows(self, at: ArrayLike, column: ArrayLike, factor: ArrayLike, most: ArrayLike, *, waits: ArrayLike = False) -> Ints:
+        """New rows: for each of `most`, shape (rows,), the factors of entries that stand `at` it are at most that. Their numbers.
+
+        A row that `waits`, shape (rows,), likely holds by itself: a solver may leave it out until a solution breaks it.
+        """
         limits = np.atleast_1d(np.asarray(most, np.float64))
         columns = np.asarray(column, np.int64)
         factors = np.broadcast_to(np.asarray(factor, np.float64), columns.shape)
         places = np.broadcast_to(np.asarray(at, np.int64), columns.shape)
         self._entries.append((places.ravel() + self.row_count, columns.ravel(), factors.ravel()))
         self._most.append(limits)
+        self._waits.append(np.broadcast_to(np.asarray(waits, np.bool_), limits.shape))
         self.row_count += len(limits)
         return np.arange(self.row_count - len(limits), self.row_count)
 
@@ -84,6 +89,11 @@ class Table:
         """Right-hand sides, shape (rows,)."""
         return _joined(self._most)
 
+    @property
+    def waits(self) -> Bools:
+        """Which rows a solver may leave out until a solution breaks them, shape (rows,)."""
+        return np.concatenate(self._waits) if self._waits else np.zeros(0, np.bool_)
+
     def matrix(self) -> "csr_array":
         """All entries, shape (rows, columns); what is entered twice is added."""
         from scipy.sparse import csr_array
@@ -94,8 +104,8 @@ class Table:
         return made
 
 
-def in_pulp(table: Table) -> tuple[Any, list[Any], list[Any]]:
-    """The table as a problem of PuLP, its variables and its constraints, each in the table's order."""
+def in_pulp(table: Table, matrix: "csr_array", rows: Ints) -> tuple[Any, list[Any], list[Any]]:
+    """The table as a problem of PuLP with these of its rows, its variables and its constraints, each in the table's order."""
     import pulp
 
     problem = pulp.LpProblem("plan", pulp.LpMinimize)
@@ -105,17 +115,19 @@ def in_pulp(table: Table) -> tuple[Any, list[Any], list[Any]]:
         problem.add_variable(f"v{number:07}", low, high, pulp.LpInteger if whole else pulp.LpContinuous)
         for number, (low, high, whole) in enumerate(figures)
     ]
-    problem.setObjective(pulp.LpAffineExpression({variables[at]: table.cost[at] for at in np.flatnonzero(table.cost).tolist()}))
-    matrix = table.matrix()
-    ends, factors = matrix.indptr.tolist(), matrix.data.tolist()
-    named = [variables[column] for column in matrix.indices.tolist()]
-    rows = []
-    for number, most in enumerate(table.most.tolist()):
+    costs = zip(variables, table.cost.tolist(), strict=True)
+    problem.setObjective(pulp.LpAffineExpression({variable: cost for variable, cost in costs if cost}))
+    chosen = matrix[rows]
+    ends, factors = chosen.indptr.tolist(), chosen.data.tolist()
+    named = [variables[column] for column in chosen.indices.tolist()]
+    constraints = []
+    for number, most in enumerate(table.most[rows].tolist()):
         terms = slice(ends[number], ends[number + 1])
-        row = pulp.LpConstraint(dict(zip(named[terms], factors[terms], strict=True)), pulp.LpConstraintLE, f"r{number:07}", most)
-        problem.addConstraint(row)
-        rows.append(row)
-    return problem, variables, rows
+        expression = pulp.LpAffineExpression(zip(named[terms], factors[terms], strict=True))
+        constraint = pulp.LpConstraint(expression, pulp.LpConstraintLE, f"r{number:07}", most)
+        problem.addConstraint(constraint)
+        constraints.append(constraint)
+    return problem, variables, constraints
 
 
 def _joined(parts: list[Floats]) -> Floats:
@@ -123,4 +135,4 @@ def _joined(parts: list[Floats]) -> Floats:
 
 
 def _or_none(bounds: Floats) -> list[float | None]:
-    return [bound if np.isfinite(bound) else None for bound in bounds.tolist()]
+    return [bound if -np.inf < bound < np.inf else None for bound in bounds.tolist()]
