@@ -1,7 +1,8 @@
 """The plans that a scenario's terms allow: accounts of each entry, their usage tier, guaranteed shares."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -15,6 +16,7 @@ from forge1sim.scenario.terms import AccountTerms, Reservation, UsageTierTerms
 from policies.schema import Account
 
 MOST_PLANS = 1_000_000
+MOST_IN_BOX = 20_000
 Ints = NDArray[np.int64]
 
 
@@ -50,8 +52,23 @@ class Entry:
     terms: AccountTerms
 
 
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """From how many to how many accounts of an entry, from which state to which, both ends included."""
+
+    fewest: int
+    most: int
+    lowest: int
+    highest: int
+
+    @property
+    def size(self) -> int:
+        """Pairs of count and state; without accounts the state is no matter."""
+        return (self.most - max(1, self.fewest) + 1) * (self.highest - self.lowest + 1) + (self.fewest == 0)
+
+
 class Options:
-    """Every plan of a scenario's terms. Raises PlanError where there is none, or more than a million."""
+    """Every plan of a scenario's terms, or those of a box of them (`around`). Raises PlanError where there is none."""
 
     def __init__(self, loaded: LoadedScenario) -> None:
         self.loaded, terms = loaded, loaded.scenario.plan
@@ -61,6 +78,10 @@ class Options:
             for account, written in zip(loaded.platform.accounts, loaded.scenario.accounts, strict=True)
         )
         self.reservations: tuple[Reservation | None, ...] = terms.reservations or (None,)
+        self.ranges = tuple(
+            Range(fewest=one.at_least, most=one.at_most, lowest=0, highest=len(one.states) - 1) for one in self.entries
+        )
+        self.is_box = False
         self._demand_some()
 
     @property
@@ -76,9 +97,46 @@ class Options:
     def __len__(self) -> int:
         return len(self.plans)
 
+    @property
+    def size(self) -> int:
+        """How many plans there are, without going through them; a few of them may leave a model without an account."""
+        return len(self.reservations) * prod(one.size for one in self.ranges)
+
+    def around(self, plan: Plan, most: int = MOST_IN_BOX) -> "Options":
+        """A box of at most `most` plans about this one: fewer accounts, more, other states, a step further as long as it fits."""
+        found = copy(self)
+        found.__dict__.pop("plans", None)
+        found.is_box = True
+        found.ranges = tuple(
+            Range(fewest=count, most=count, lowest=state, highest=state) for count, state in zip(plan.counts, plan.states, strict=True)
+        )
+        grown = True
+        while grown:
+            grown = False
+            for field in ("fewest", "most", "highest", "lowest"):
+                for row in range(len(found.ranges)):
+                    grown |= found._grow(row, field, self.ranges[row], most)
+        return found
+
+    def _grow(self, row: int, field: str, whole: Range, most: int) -> bool:
+        """Widen a range by one at one end, if there is more and it fits."""
+        before, value = self.ranges, getattr(self.ranges[row], field)
+        if value == getattr(whole, field):
+            return False
+        wider = replace(before[row], **{field: value + (1 if field in ("most", "highest") else -1)})
+        self.ranges = (*before[:row], wider, *before[row + 1 :])
+        if self.size > most:
+            self.ranges = before
+            return False
+        return True
+
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
-        """All of them, in order of their fixed cost."""
+        """All of them, in order of their fixed cost. Raises PlanError for more than a million."""
+        if self.size > MOST_PLANS:
+            raise PlanError(
+                f"the terms allow {self.size:,} plans, at most {MOST_PLANS:,} are compared; narrow at_least and at_most in plan.accounts"
+            )
         found = sorted(self._all(), key=lambda plan: (self.fixed_usd_per_month(plan), plan.counts, plan.states, plan.reservation))
         if not found:
             raise PlanError("the terms leave no plan in which every model is reached through an account; raise at_most or lower at_least")
@@ -151,18 +209,14 @@ class Options:
         return set(entry.account.models) or {model.name for model in platform.models if model.provider == entry.provider}
 
     def _demand_some(self) -> None:
-        size = len(self.reservations) * prod((one.at_most - one.at_least + 1) * len(one.states) for one in self.entries)
-        if size > MOST_PLANS:
-            raise PlanError(
-                f"the terms allow {size:,} plans, at most {MOST_PLANS:,} are compared; narrow at_least and at_most in plan.accounts"
-            )
         if not any(one.at_most for one in self.entries):
             raise PlanError("the terms allow no account at all; raise at_most of some in plan.accounts")
 
     def _all(self) -> Iterator[Plan]:
         ranges = [
-            [(count, state) for count in range(one.at_least, one.at_most + 1) for state in range(len(one.states) if count else 1)]
-            for one in self.entries
+            [(0, 0)] * (one.fewest == 0)
+            + [(count, state) for count in range(max(1, one.fewest), one.most + 1) for state in range(one.lowest, one.highest + 1)]
+            for one in self.ranges
         ]
         for reservation in range(len(self.reservations)):
             for chosen in product(*ranges):

@@ -10,9 +10,11 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
-from forge1sim.planning.bound import Draw, arrived_per_day, draws_of, floor_usd_per_month, running_bound_usd
-from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.bound import Bounds, Draw, arrived_per_day, bounds_of, draws_of, floor_usd_per_month, pricings_of
+from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
+from forge1sim.planning.proposed import proposals_of
+from forge1sim.planning.reach import Reach
 from forge1sim.planning.search import Round, Search
 from forge1sim.planning.simulated import Promise, Simulated, Simulator, prices_of
 from forge1sim.planning.survival import losses_of
@@ -41,25 +43,29 @@ def plan(
         raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
     options, terms = Options(loaded), loaded.scenario.plan
     seeds = range(ask.seed, ask.seed + terms.draws)
-    draws = draws_of(options, seeds)
+    draws, demand = draws_of(Reach(options), seeds)
     prices = prices_of(loaded, arrived_per_day(draws))
+    proposed = proposals_of(demand, prices)
+    bounds = bounds_of(demand, prices, seeds, pricings_of(demand, prices))
+    if options.size > MOST_PLANS:
+        options = options.around(proposed[0] if proposed else options.largest)
     fixed = np.array([options.fixed_usd_per_month(one) for one in options.plans])
     simulator = Simulator(
         ask=ask, options=options, prices=prices, confidence=terms.confidence, losses=losses_of(options, draws), workers=workers,
         backend=backend,
     )  # fmt: skip
-    search = Search(options, simulator, fixed + running_bound_usd(draws, prices, ()), seeds)
+    search = Search(options, simulator, fixed + bounds.of(options.plans, ()), seeds)
 
     def after(made: Round) -> None:
-        search.bounds_usd = fixed + running_bound_usd(draws, prices, list(search.seen.values()))
+        search.bounds_usd = fixed + bounds.of(options.plans, list(search.seen.values()))
         on_round(made)
 
     until_s = began_s + 60 * minutes
-    search.run(first_of(options), until_s, after)
+    search.run([*first_of(options), *proposed], until_s, after)
     verified = _verify(search, ask, options, simulator, until_s, after)
     _look_one_below(search, after)
     assert search.best is not None
-    return _told(search, draws, verified, began_s)
+    return _told(search, bounds, draws, verified, began_s)
 
 
 def first_of(options: Options) -> list[Plan]:
@@ -121,18 +127,20 @@ def _look_one_below(search: Search, on_round: OnRound) -> None:
         search.look(unseen, "what each account is for", on_round)
 
 
-def _told(search: Search, draws: Sequence[Draw], verified: Simulated, began_s: float) -> Planned:
+def _told(search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simulated, began_s: float) -> Planned:
     best, options = search.best, search.options
     assert best is not None
     floor_usd = floor_usd_per_month(draws, best.prices)
-    fluid_usd = float(search.bounds_usd.min())
+    fluid_usd = bounds.of_all(options, list(search.seen.values()))
     left = int(search.open.sum())
     exceptions = len(search.exceptions)
-    lower_usd = fluid_usd if exceptions else search.bound_usd
+    lower_usd = fluid_usd if exceptions or options.is_box else search.bound_usd
     why = f"{left:,} plans could still be cheaper" if left else ""
     if exceptions:
         bigger, smaller = search.exceptions[0]
         why = f"{options.shown(bigger)} broke a promise that {options.shown(smaller)} kept, so cuts prove nothing here"
+    if options.is_box:
+        why = f"{why or 'none is cheaper'} among the {len(options):,} plans about the program's proposal; the terms allow more than {MOST_PLANS:,}"
     cost = mean_interval(verified.fixed_usd + verified.running_usd)
     total = best.usd_per_month - lower_usd
     decided = best.usd_per_month - floor_usd
@@ -147,7 +155,8 @@ def _told(search: Search, draws: Sequence[Draw], verified: Simulated, began_s: f
     return Planned(
         name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held,
         refused=tuple(search.plans[row] for row in np.flatnonzero(search.refused)), items=_items(search, best), gaps=gaps,
-        lower_bound_usd=lower_usd, fluid_bound_usd=fluid_usd, floor_usd=floor_usd, proven=not left and not exceptions, why_not_proven=why,
+        lower_bound_usd=lower_usd, fluid_bound_usd=fluid_usd, floor_usd=floor_usd,
+        proven=not left and not exceptions and not options.is_box, why_not_proven=why,
         exceptions=exceptions, rounds=tuple(search.rounds), plans=len(options), simulated=len(search.seen),
         days=sum(len(one.days) for one in search.seen.values()) + len(verified.days),
         requests=float(np.mean([sum(draw.arrived) for draw in draws])),

@@ -28,7 +28,7 @@ OWN_REASONS = (TENANT_LIMIT, TENANT_BUDGET, REQUEST_BUDGET, NOT_ELIGIBLE, TOO_LA
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One replication of a plan. `refused`, by tier, are requests that capacity refused or let expire; `own` those refused for the
+    """One replication of a plan. `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those refused for the
     client's own limits or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order.
     `served` counts answers by provider."""
 
@@ -150,9 +150,10 @@ def day_of(ask: Ask) -> Day:
     tiers = result.metrics.state.tier
     ends = tiers[:, c.TIER_UNSERVED :].reshape(len(tiers), len(c.UNSERVED_KINDS), c.REASONS)[:, :2].sum(axis=1)
     own = ends[:, OWN_REASONS].sum(axis=1)
+    rows = result.summary["tiers"].values()
+    still = [row["arrived"] - row["served"] - row["rejected"] - row["expired"] - row["cancelled"] for row in rows]
     return Day(
-        arrived=tuple(row["arrived"] for row in result.summary["tiers"].values()),
-        refused=tuple((ends.sum(axis=1) - own).tolist()), own=tuple(own.tolist()), tokens_usd=result.summary["cost_usd"],
+        arrived=tuple(row["arrived"] for row in rows), refused=tuple((ends.sum(axis=1) - own + still).tolist()), own=tuple(own.tolist()), tokens_usd=result.summary["cost_usd"],
         slo=tuple(_seen(slo) for slo in result.slos), served=_by_provider(result.summary["accounts"].values()),
     )  # fmt: skip
 

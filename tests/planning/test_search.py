@@ -4,16 +4,17 @@ Every plan of a dozen small platforms is simulated once; the search is then give
 planted one by one in the search and in the bound: each must be caught by the same checks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from forge1sim.ask import Ask
-from forge1sim.planning.bound import Draw, arrived_per_day, draws_of, running_bound_usd
+from forge1sim.planning.bound import Bounds, Least, arrived_per_day, bounds_of, draws_of, pricings_of
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.plan import first_of
+from forge1sim.planning.reach import Reach
 from forge1sim.planning.search import Search
 from forge1sim.planning.simulated import Prices, Promise, Simulated, Simulator, prices_of
 from tests.planning.platforms import platform, written
@@ -27,7 +28,7 @@ class Table:
     """Every plan of a platform, simulated on the same draws."""
 
     options: Options
-    draws: list[Draw]
+    bounds: Bounds
     prices: Prices
     all: dict[Plan, Simulated]
 
@@ -39,7 +40,7 @@ class Table:
     def search(self) -> Search:
         """A search that gets the results it asks for."""
         fixed = np.array([self.options.fixed_usd_per_month(plan) for plan in self.options.plans])
-        bounds_usd = fixed + running_bound_usd(self.draws, self.prices, list(self.all.values()))
+        bounds_usd = fixed + self.bounds.of(self.options.plans, list(self.all.values()))
         return Search(self.options, lambda plans, _seeds: [self.all[plan] for plan in plans], bounds_usd, (1, 2, 3))
 
     def violations(self) -> list[str]:
@@ -67,11 +68,12 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
     for seed in SEEDS:
         ask = Ask(scenario=str(written(tmp_path_factory.mktemp(f"platform{seed}"), platform(seed))))
         options = Options(ask.load())
-        draws = draws_of(options, (1, 2, 3))
+        draws, demand = draws_of(Reach(options), (1, 2, 3))
         prices = prices_of(options.loaded, arrived_per_day(draws))
+        bounds = bounds_of(demand, prices, (1, 2, 3), pricings_of(demand, prices))
         simulator = Simulator(ask=ask, options=options, prices=prices, confidence=0.95)
         found = simulator(options.plans, (1, 2, 3))
-        made.append(Table(options, draws, prices, dict(zip(options.plans, found, strict=True))))
+        made.append(Table(options, bounds, prices, dict(zip(options.plans, found, strict=True))))
     return made
 
 
@@ -100,7 +102,7 @@ def test_more_capacity_that_breaks_a_promise_is_told(tables: list[Table]) -> Non
     """A table in which the largest plan breaks what a smaller one keeps: the search must notice."""
     table = next(one for one in tables if one.all[one.options.largest].holds)
     largest = table.options.largest
-    turned = Table(table.options, table.draws, table.prices, {**table.all, largest: _broken(table.all[largest])})
+    turned = Table(table.options, table.bounds, table.prices, {**table.all, largest: _broken(table.all[largest])})
     search = turned.search()
     search.run([plan for plan in table.options.plans if table.all[plan].holds], FOREVER, lambda _round: None)
     assert search.exceptions
@@ -154,19 +156,22 @@ def _forgets_fees(patch: pytest.MonkeyPatch) -> None:
 
 
 def _bounds_by_what_is_dear(patch: pytest.MonkeyPatch) -> None:
-    whole = Draw.least_usd
-    patch.setattr(Draw, "least_usd", lambda self, prices, own: 1.5 * whole(self, prices, own))
+    whole = Least.without
+    patch.setattr(Least, "without", lambda self, own: 1.5 * whole(self, own))
 
 
 def _bounds_without_clients_who_leave(patch: pytest.MonkeyPatch) -> None:
-    def all_served(self: Draw, prices: Prices, own: Sequence[int]) -> float:
-        return float(np.asarray(prices.refusal_usd)[self.tier].sum())
-    patch.setattr(Draw, "least_usd", all_served)
+    patch.setattr(Least, "without", lambda self, own: self.total_usd)
+
+
+def _bounds_with_room_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Bounds, "of", lambda self, plans, seen: np.full(len(plans), max(one.constant_usd(self._own(seen)) for one in self.affine)))
 
 
 FAULTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
     _cuts_upwards, _cuts_across_reservations, _cuts_what_costs_no_more, _cuts_by_the_sum_of_accounts, _stops_at_the_first,
     _looks_only_below_the_best, _takes_any_plan_for_kept, _forgets_fees, _bounds_by_what_is_dear, _bounds_without_clients_who_leave,
+    _bounds_with_room_for_nothing,
 )  # fmt: skip
 
 

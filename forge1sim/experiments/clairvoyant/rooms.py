@@ -37,6 +37,7 @@ class Room:
     pool: int
     rule: int                               # a row of CHARGES, or SECONDS
     routes: list[int]                       # rows of `Choices.routes` that draw on it
+    limit: int                              # the layout's row of the first account's
     has_level: bool = False
     gain: Floats = field(default_factory=lambda: np.zeros(0))
     cap: Floats = field(default_factory=lambda: np.zeros(0))
@@ -130,7 +131,7 @@ def build_rooms(choices: Choices, blocks: Blocks) -> list[Room]:
             sure = limit.known and realised.estimation.is_exact and not scale.is_cut
             if not routes or limit.window == "acceleration" or (AT_BEGIN < rule < SECONDS and not sure):
                 continue
-            room = Room(name=limit.name, pool=number, rule=rule, routes=routes)
+            room = Room(name=limit.name, pool=number, rule=rule, routes=routes, limit=row)
             if _fill(room, limit, pool, scale, blocks, choices):
                 rooms.append(room)
     return rooms
