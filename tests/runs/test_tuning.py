@@ -8,7 +8,7 @@ import pytest
 from forge1sim.ask import Ask
 from forge1sim.runs import Status
 from forge1sim.runs.store import ANSWERS
-from forge1sim.runs.tuning import command_of
+from forge1sim.runs.tuning import tune_command
 from forge1sim.scenario.load import load_scenario
 
 TWO_MODELS = """\
@@ -61,7 +61,7 @@ def test_what_does_not_exist_is_told(pool, two_models, wait_for):
 
 def test_the_command_names_all_that_was_asked(two_models):
     ask = Ask(scenario=two_models, overrides=("tenants.client.count=7",), seed=9)
-    words = shlex.split(command_of(ask, "all.cost_usd", ["slo.attained>=baseline"], 40))
+    words = shlex.split(tune_command(ask, "all.cost_usd", ["slo.attained>=baseline"], 40))
     assert words[:3] == ["forge1sim", "tune", two_models]
     options = dict(zip(words[3::2], words[4::2], strict=True))
     assert options == {

@@ -1,0 +1,24 @@
+"""A plan in words."""
+
+from forge1sim.planning.planned import Planned
+
+
+def sentences(planned: Planned) -> list[str]:
+    """What it costs, how far from the best, and on what it rests."""
+    best, gaps = planned.on_draws, planned.gaps
+    found = [
+        f"{best.usd_per_month:,.0f} USD a month: accounts {best.fixed_usd:,.0f}, tokens {best.tokens_usd:,.0f}, "
+        f"priced refusals {best.refusals_usd:,.0f}. On fresh days {planned.cost}."
+    ]
+    if planned.held is not None and planned.held.plan != planned.plan:
+        kept = "keeps all promises" if planned.held.holds else "breaks promises"
+        found.append(f"What is held today costs {planned.held.usd_per_month:,.0f} and {kept}.")
+    proven = "Proven: no plan of these terms is cheaper on these draws" if planned.proven else f"Best found: {planned.why_not_proven}"
+    found.append(
+        f"{proven} ({planned.simulated} of {planned.plans:,} plans simulated). At most {gaps.total:.1%} of the cost, "
+        f"{gaps.controllable:.1%} of what plans decide, could be saved by other accounts."
+    )
+    found.append(
+        f"Whatever the policies, it costs no less than {planned.fluid_bound_usd:,.0f} USD a month: fees, and the cheapest answers."
+    )
+    return [*found, *planned.said]
