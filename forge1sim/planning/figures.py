@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 380
 PARTS = ("accounts", "tokens", "refusals")
+_WHOLE_USD = "$,.0f"
 LEAST_MARGIN = -1.0         # what misses its target by more is drawn here
 
 
@@ -44,7 +45,7 @@ def course(rounds: Sequence[Round]) -> "Shown":
                        hovertemplate="$%{y:,.0f}")
         )  # fmt: skip
     made.update_xaxes(title="round", tickformat="d", dtick=max(1, len(rounds) // 12))
-    made.update_yaxes(title="USD per month", tickformat=",.4~g", rangemode="normal")
+    made.update_yaxes(title="USD per month", tickformat=_WHOLE_USD, rangemode="normal")
     made.update_layout(legend=LEGEND_ABOVE)
     if not rounds:
         return made, "Nothing was simulated yet."
@@ -118,14 +119,14 @@ def trade(planned: Planned) -> "Shown":
                 text=[_told(planned, one) for one in chosen], hovertemplate="%{text}<extra></extra>", **look,
             )
         )  # fmt: skip
-    made.update_xaxes(title="USD per month", tickformat=",.4~g")
+    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD)
     made.update_yaxes(title="room of the tightest promise", tickformat=".0%", rangemode="normal")
     made.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
     made.update_layout(hovermode="closest", legend=LEGEND_ABOVE)
     kept = sum(one.one.holds for one in plans)
     return made, (
         f"{kept} of {len(plans)} simulated plans keep all promises. The plan's tightest promise has {_room(plans, planned)} of its target "
-        f"to spare; {len(front)} plans are beaten by none in both cost and room."
+        f"to spare. {'One is' if len(front) == 1 else f'{len(front)} are'} beaten by none in both cost and room."
     )
 
 
@@ -146,12 +147,12 @@ def _told(planned: Planned, one: Margin) -> str:
 
 
 def cost_parts(planned: Planned) -> dict[str, list[Any]]:
-    """A row for each part of the cost and their sum, `planned_usd` and `held_usd` (None where what is held cannot be simulated)."""
+    """A row for each part of the cost and their sum: `held_usd` (None where what is held was not simulated) and `planned_usd`."""
     held = planned.held
     return {
         "part": [*PARTS, "total"],
-        "planned_usd": [*_parts(planned.on_draws), planned.usd_per_month],
         "held_usd": [None] * 4 if held is None or held.impossible else [*_parts(held), held.usd_per_month],
+        "planned_usd": [*_parts(planned.on_draws), planned.usd_per_month],
     }
 
 
@@ -169,12 +170,12 @@ def costs(planned: Planned) -> "Shown":
     made = figure(120 + 70 * len(shown))
     for row, (name, shade) in enumerate(zip(PARTS, (COLOURS[4], COLOURS[0], COLOURS[5]), strict=True)):
         made.add_trace(
-            go.Bar(y=[title for title, _ in shown], x=[_parts(one)[row] for _, one in shown], name=name, orientation="h", marker_color=shade,
-                   hovertemplate="$%{x:,.0f}<extra>" + name + "</extra>")
+            go.Bar(y=[title for title, _ in shown], x=[_parts(one)[row] for _, one in shown], name=name, orientation="h",
+                   marker_color=shade, hovertemplate="$%{x:,.0f}<extra>" + name + "</extra>")
         )  # fmt: skip
-    made.update_xaxes(title="USD per month", tickformat=",.4~g")
+    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD)
     made.update_yaxes(type="category", autorange="reversed")
-    made.update_layout(barmode="stack", hovermode="closest", legend=LEGEND_ABOVE)
+    made.update_layout(barmode="stack", hovermode="closest", legend={**LEGEND_ABOVE, "traceorder": "normal"})
     told = f"The plan costs {usd(planned.usd_per_month)} a month"
     if held is None:
         return made, f"{told}; what is held today was not simulated."

@@ -28,7 +28,7 @@ TERMS = FormTable(("accounts",), "Accounts", (
     Field("held", "held", "whole"),
     Field("at_least", "at least", "whole"),
     Field("at_most", "at most", "whole"),
-    Field("permission", "permission for more than are held", "text"),
+    Field("permission", "permission", "text"),
     Field("lead_time_days", "lead time (days)"),
     Field("notice_days", "notice (days)"),
     Field("setup_usd", "setup fee ($ each)"),
@@ -56,7 +56,7 @@ def wanted_of_text(text: str) -> Wanted:
         minutes, *overrides = json.loads(text)
     except (ValueError, TypeError):
         minutes, overrides = None, []
-    if not isinstance(minutes, int) or minutes < 1 or not all(isinstance(one, str) and one.startswith("plan.") for one in overrides):
+    if type(minutes) is not int or minutes < 1 or not all(isinstance(one, str) and one.startswith("plan.") for one in overrides):
         should = '[5,"plan.draws=6"]: minutes, then settings of plan'
         raise PlanError(f"the address asks to plan {text[:100]!r}, should be as {should}")
     return Wanted(overrides=tuple(overrides), minutes=minutes)
@@ -153,16 +153,17 @@ def _tables(planned: "Planned") -> dict[str, dict[str, list[Any]]]:
         "purchases": {
             "account": [one.name for one in items], "provider": [one.provider for one in items], **usage_tiers,
             "held": [one.held for one in items], "planned": [one.planned for one in items], "change": [one.change for one in items],
-            "fee_each_usd": [one.usd_per_month for one in items], "with one fewer": [one.one_fewer for one in items],
+            "fee_each_usd": [one.usd_per_month for one in items],
             **_where_any("lead time (days)", [one.lead_time_days for one in items]),
             **_where_any("setup_fee_each_usd", [one.setup_usd for one in items]),
             **_where_any("permission", [one.permission for one in items]),
+            "with one fewer": [one.one_fewer for one in items],
         },
         "promises": {
+            "": ["\u2713 kept" if one.holds else "\u2717 missed" for one in promises],
             "promise": [one.name for one in promises], "tier": [one.tier for one in promises], "measure": [one.metric for one in promises],
             "target": [one.target for one in promises], "mean": [_finite(one.mean) for one in promises],
-            "mean is at least": [_finite(one.low) for one in promises], "and at most": [_finite(one.high) for one in promises],
-            "kept": ["yes" if one.holds else "no" for one in promises],
+            "interval of the mean": [f"{one.low:.4g} to {one.high:.4g}" for one in promises],
         },
         "costs": cost_parts(planned),
         "gaps": _gaps(planned.gaps),
@@ -200,4 +201,4 @@ def _files(planned: "Planned", ask: Ask) -> dict[str, str]:
 
     with TemporaryDirectory() as name:
         write_plan(planned, ask, Path(name))
-        return {path.name: path.read_text(encoding="utf-8") for path in Path(name).iterdir()}
+        return {path.name: path.read_text(encoding="utf-8") for path in sorted(Path(name).iterdir())}

@@ -39,7 +39,6 @@ def form(run: Run, before: Wanted | None) -> Wanted:
     """What to ask for, as the fields say it; they begin with what was asked before."""
     changed = replace(run.ask, overrides=(*run.ask.overrides, *before.overrides)) if before else run.ask
     base, turn = form_of(changed.load()), f"{run.id}-{before.text if before else ''}"
-    st.subheader("What may be contracted", anchor="terms")
     document = table_editor(base, base, TERMS, key=f"terms-{turn}", given=GIVEN)
     st.caption("Usage tiers, reservations to try and prices of refusals are as the section `plan` of the scenario says.")
     document |= single_fields(base, turn)
@@ -71,8 +70,8 @@ def single_fields(base: Document, turn: str) -> Document:
             help="Random days not seen before, on which the best plan is verified.",
         ),
         "budget_usd_per_month": left.number_input(
-            "Budget ($/month)", 0.0, None, base["budget_usd_per_month"], key=f"budget-{turn}", placeholder="none", format="%.10g",
-            help="For accounts and tokens together.",
+            "Budget ($/month)", 0.0, None, base["budget_usd_per_month"], 100.0, key=f"budget-{turn}", placeholder="none",
+            format="%.10g", help="For accounts and tokens together.",
         ),
         "most_share_per_provider": middle.number_input(
             "Largest share of one provider (0 to 1)", 0.01, 1.0, base["most_share_per_provider"], 0.05, key=f"share-{turn}",
@@ -112,6 +111,8 @@ def found(run: Run, results: RunFolder, answer: dict[str, Any]) -> None:
     st.subheader("What it costs", anchor="costs")
     show.kept_figure(figures["costs"], key="costs")
     show.kept_table(tables["costs"], alt="Parts of the cost, planned and held today, in USD per month")
+    show.run_figure(results, _LOAD)
+    st.caption("That is the run as it is. Simulate the plan to see the same of it.")
     st.subheader("How much cheaper it could be", anchor="gaps")
     show.kept_table(tables["gaps"], alt="Gaps between the plan and the least that any could cost")
     show.kept_figure(figures["trade"], key="trade")
@@ -129,9 +130,10 @@ st.caption(
 )
 try:
     asked = wanted_before(chosen)
-    wanted = form(chosen, asked)
-    if st.button("Plan", type="primary", icon=":material/shopping_cart:"):
-        ask(chosen, wanted)
+    with st.expander("What may be contracted, and how to search", expanded=asked is None):
+        wanted = form(chosen, asked)
+        if st.button("Plan", type="primary", icon=":material/shopping_cart:"):
+            ask(chosen, wanted)
     if asked is not None:
         if asked != wanted:
             st.warning("The fields were changed. What is below is of what they said before.", icon=":material/history:")
