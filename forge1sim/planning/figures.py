@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 HEIGHT = 380
 PARTS = ("accounts", "tokens", "refusals")
 _WHOLE_USD = "$,.0f"
-LEAST_MARGIN = -1.0         # what misses its target by more is drawn here
+LEAST_MARGIN = -0.1         # what misses its target by more is drawn here
+WIDE = 5.0                  # costs that differ by this factor are drawn on a logarithmic axis
 
 
 def course_table(rounds: Sequence[Round]) -> dict[str, list[Any]]:
@@ -119,7 +120,8 @@ def trade(planned: Planned) -> "Shown":
                 text=[_told(planned, one) for one in chosen], hovertemplate="%{text}<extra></extra>", **look,
             )
         )  # fmt: skip
-    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD)
+    dearest, cheapest = (pick((one.one.usd_per_month for one in plans), default=1.0) for pick in (max, min))
+    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD, type="log" if dearest > WIDE * cheapest > 0 else "linear")
     made.update_yaxes(title="room of the tightest promise", tickformat=".0%", rangemode="normal")
     made.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
     made.update_layout(hovermode="closest", legend=LEGEND_ABOVE)

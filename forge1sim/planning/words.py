@@ -1,6 +1,7 @@
 """A plan in words."""
 
 from forge1sim.planning.planned import Planned
+from forge1sim.statistics.interval import Interval
 
 
 def sentences(planned: Planned) -> list[str]:
@@ -8,7 +9,7 @@ def sentences(planned: Planned) -> list[str]:
     best, gaps = planned.on_draws, planned.gaps
     found = [
         f"{best.usd_per_month:,.0f} USD a month: accounts {best.fixed_usd:,.0f}, tokens {best.tokens_usd:,.0f}, "
-        f"priced refusals {best.refusals_usd:,.0f}. On fresh days {planned.cost}."
+        f"priced refusals {best.refusals_usd:,.0f}. On fresh days {_money(planned.cost)}."
     ]
     if planned.held is not None and planned.held.plan != planned.plan:
         kept = "keeps all promises" if planned.held.holds else "breaks promises"
@@ -22,3 +23,8 @@ def sentences(planned: Planned) -> list[str]:
         f"Whatever the policies, it costs no less than {planned.fluid_bound_usd:,.0f} USD a month: fees, and the cheapest answers."
     )
     return [*found, *planned.said]
+
+
+def _money(cost: Interval) -> str:
+    bounds = f"{cost.low:,.0f} to {cost.high:,.0f}" if cost.trusted else f"no interval: {cost.why}"
+    return f"{cost.value:,.0f} ({bounds})"

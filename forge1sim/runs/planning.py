@@ -49,6 +49,10 @@ class Wanted:
         """As an address takes it."""
         return json.dumps([self.minutes, *self.overrides], separators=(",", ":"))
 
+    def of(self, run: Run) -> Ask:
+        """The run's scenario under these terms."""
+        return replace(run.ask, overrides=(*run.ask.overrides, *self.overrides))
+
 
 def wanted_of_text(text: str) -> Wanted:
     """What `Wanted.text` says. Raises PlanError for anything else: an address may change terms, and nothing but these."""
@@ -95,7 +99,7 @@ def _terms(entry: Document) -> Document:
     }  # fmt: skip
 
 
-def planning_of(run: Run, progress: Path, *, overrides: list[str], minutes: float) -> dict[str, Any]:
+def planning_of(run: Run, progress: Path, wanted: Wanted) -> dict[str, Any]:
     """Plan, and verify the plan on fresh draws; ready for JSON.
 
     Keys: `told` (sentences), `proven`, `holds` (on fresh days), `tables` (columns by name: purchases, promises, costs, gaps, rounds),
@@ -107,7 +111,7 @@ def planning_of(run: Run, progress: Path, *, overrides: list[str], minutes: floa
     from forge1sim.planning.words import sentences  # noqa: PLC0415
 
     run.load()          # refuses a scenario that has changed since
-    ask = replace(run.ask, overrides=(*run.ask.overrides, *overrides))
+    ask = wanted.of(run)
     write_json(progress, {"share": 0.0, "told": "Looking at what is held, and at all that may be had"})
     rounds: list[Round] = []
 
@@ -115,13 +119,13 @@ def planning_of(run: Run, progress: Path, *, overrides: list[str], minutes: floa
         rounds.append(made)
         write_json(progress, _so_far(rounds))
 
-    planned = plan(ask, workers=1, backend="serial", minutes=minutes, on_round=note)
+    planned = plan(ask, workers=1, backend="serial", minutes=wanted.minutes, on_round=note)
     shown = {"course": course(planned.rounds), "trade": trade(planned), "costs": costs(planned)}
     return {
         "told": sentences(planned), "proven": planned.proven, "holds": planned.verified.holds, "tables": _tables(planned),
         "figures": {name: _kept(one) for name, one in shown.items()},
-        "best": [*overrides, *planned.overrides], "files": _files(planned, ask),
-        "command": command_of("plan", ask, [("--minutes", f"{minutes:g}")], "planned"),
+        "best": [*wanted.overrides, *planned.overrides], "files": _files(planned, ask),
+        "command": command_of("plan", ask, [("--minutes", str(wanted.minutes))], "planned"),
     }  # fmt: skip
 
 
@@ -131,7 +135,7 @@ def _so_far(rounds: Sequence["Round"]) -> dict[str, Any]:
 
     last, most = rounds[-1], max(made.left for made in rounds)
     best = f"the best so far costs {last.best_usd:,.0f} USD a month" if isfinite(last.best_usd) else "none yet keeps all promises"
-    told = f"Round {last.number}: {best}; {last.left:,} plans left" if last.left else f"{best}; checking it".capitalize()
+    told = f"Round {last.number}: {best}; {f'{last.left:,} plans left' if last.left else 'checking it on fresh draws'}"
     return {
         "share": 1 - last.left / most if most else 1.0, "told": told, "rounds": course_table(rounds),
         "course": _kept(course(rounds)),
@@ -153,11 +157,10 @@ def _tables(planned: "Planned") -> dict[str, dict[str, list[Any]]]:
         "purchases": {
             "account": [one.name for one in items], "provider": [one.provider for one in items], **usage_tiers,
             "held": [one.held for one in items], "planned": [one.planned for one in items], "change": [one.change for one in items],
-            "fee_each_usd": [one.usd_per_month for one in items],
+            "fee_each_usd": [one.usd_per_month for one in items], "with one fewer": [one.one_fewer for one in items],
             **_where_any("lead time (days)", [one.lead_time_days for one in items]),
             **_where_any("setup_fee_each_usd", [one.setup_usd for one in items]),
             **_where_any("permission", [one.permission for one in items]),
-            "with one fewer": [one.one_fewer for one in items],
         },
         "promises": {
             "": ["\u2713 kept" if one.holds else "\u2717 missed" for one in promises],

@@ -110,3 +110,7 @@ def test_terms_that_contradict_are_answered_in_words(open_page, finished):
     app = open_page("plan", run=finished.run, asked=wanted.text)
     assert not app.exception
     assert words("at_least is 3, more than at_most") in texts(app)
+    assert field(app, "Draws").value == 3
+    field(app, "Draws").set_value(4)
+    press(app, "Plan")
+    assert app.query_params["asked"] == '[5,"plan.draws=4"]'

@@ -1,6 +1,5 @@
 """Plan: the cheapest accounts that keep all promises of a run's scenario, searched in simulation and verified on fresh draws."""
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -24,21 +23,30 @@ _LOAD = next(one for one in FIGURES if one.name == "load")
 
 
 def wanted_before(run: Run) -> Wanted | None:
-    """What was asked for last: the address says it, else this session. None if nothing was."""
+    """What was asked for last: the address says it, else this session. None if nothing was, or nothing that can be."""
     text = st.query_params.get(ASKED) or st.session_state.get(f"planned-{run.id}")
-    return wanted_of_text(str(text)) if text else None
+    if not text:
+        return None
+    try:
+        wanted = wanted_of_text(str(text))
+        wanted.of(run).load()
+    except Forge1Error as error:
+        show.trouble(error)
+        return None
+    return wanted
 
 
 def ask(run: Run, wanted: Wanted) -> None:
-    """Make this what the page is about."""
+    """Make this what the page is about. Raises ScenarioError for terms that contradict each other."""
+    wanted.of(run).load()
     st.session_state[f"planned-{run.id}"] = st.query_params[ASKED] = wanted.text
     st.rerun()
 
 
 def form(run: Run, before: Wanted | None) -> Wanted:
     """What to ask for, as the fields say it; they begin with what was asked before."""
-    changed = replace(run.ask, overrides=(*run.ask.overrides, *before.overrides)) if before else run.ask
-    base, turn = form_of(changed.load()), f"{run.id}-{before.text if before else ''}"
+    base = form_of((before.of(run) if before else run.ask).load())
+    turn = f"{run.id}-{before.text if before else ''}"
     document = table_editor(base, base, TERMS, key=f"terms-{turn}", given=GIVEN)
     st.caption("Usage tiers, reservations to try and prices of refusals are as the section `plan` of the scenario says.")
     document |= single_fields(base, turn)
@@ -112,7 +120,7 @@ def found(run: Run, results: RunFolder, answer: dict[str, Any]) -> None:
     show.kept_figure(figures["costs"], key="costs")
     show.kept_table(tables["costs"], alt="Parts of the cost, planned and held today, in USD per month")
     show.run_figure(results, _LOAD)
-    st.caption("That is the run as it is. Simulate the plan to see the same of it.")
+    st.caption("This is the run as it was, with what is held today. Simulate the plan to see the same of it.")
     st.subheader("How much cheaper it could be", anchor="gaps")
     show.kept_table(tables["gaps"], alt="Gaps between the plan and the least that any could cost")
     show.kept_figure(figures["trade"], key="trade")
