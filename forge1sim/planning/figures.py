@@ -181,6 +181,8 @@ def costs(planned: Planned) -> "Shown":
     told = f"The plan costs {usd(planned.usd_per_month)} a month"
     if held is None:
         return made, f"{told}; what is held today was not simulated."
+    if held.plan == planned.plan:
+        return made, f"{told}: it is what is held today."
     less = held.usd_per_month - planned.usd_per_month
     kept = "keeps all promises" if held.holds else "breaks promises"
     return made, f"{told}, {usd(abs(less))} {'less' if less >= 0 else 'more'} than what is held today, which {kept}."

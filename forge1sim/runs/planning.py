@@ -34,6 +34,7 @@ TERMS = FormTable(("accounts",), "Accounts", (
     Field("setup_usd", "setup fee ($ each)"),
 ))  # fmt: skip
 GIVEN = ("name", "provider", "held")        # not for terms to change
+LEAST_MINUTES, USUAL_MINUTES, MOST_MINUTES = 1, 5, 120
 SINGLE = ("confidence", "draws", "fresh_draws", "budget_usd_per_month", "most_share_per_provider")
 
 
@@ -60,8 +61,9 @@ def wanted_of_text(text: str) -> Wanted:
         minutes, *overrides = json.loads(text)
     except (ValueError, TypeError):
         minutes, overrides = None, []
-    if type(minutes) is not int or minutes < 1 or not all(isinstance(one, str) and one.startswith("plan.") for one in overrides):
-        should = '[5,"plan.draws=6"]: minutes, then settings of plan'
+    timely = type(minutes) is int and LEAST_MINUTES <= minutes <= MOST_MINUTES
+    if not timely or not all(isinstance(one, str) and one.startswith("plan.") for one in overrides):
+        should = f'[5,"plan.draws=6"]: {LEAST_MINUTES} to {MOST_MINUTES} minutes, then settings of plan'
         raise PlanError(f"the address asks to plan {text[:100]!r}, should be as {should}")
     return Wanted(overrides=tuple(overrides), minutes=minutes)
 
@@ -75,7 +77,8 @@ def form_of(loaded: LoadedScenario) -> Document:
         entry = said.get(account.name) or AccountTerms(name=account.name)
         at_most = account.count if entry.at_most is None else entry.at_most
         accounts.append(entry.model_dump(mode="json") | {"provider": account.provider, "held": account.count, "at_most": at_most})
-    return {"accounts": accounts, **{name: getattr(terms, name) for name in SINGLE}}
+    form: Document = {name: getattr(terms, name) for name in SINGLE}
+    return form | {"accounts": accounts}
 
 
 def overrides_of(loaded: LoadedScenario, form: Document) -> list[str]:
@@ -84,7 +87,7 @@ def overrides_of(loaded: LoadedScenario, form: Document) -> list[str]:
     said = {one.name for one in loaded.scenario.plan.accounts}
     now, was = ([_terms(entry) for entry in document["accounts"]] for document in (form, before))
     told = [entry for entry, old in zip(now, was, strict=True) if entry != old or entry["name"] in said]
-    found = {"accounts": told} if now != was else {}
+    found: Document = {"accounts": told} if now != was else {}
     found |= {name: form.get(name) for name in SINGLE if form.get(name) != before[name]}
     return [f"plan.{name}={json.dumps(value, separators=(',', ':'))}" for name, value in found.items()]
 

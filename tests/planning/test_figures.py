@@ -81,6 +81,10 @@ def test_the_parts_of_the_cost_add_up_and_stand_beside_what_is_held(planned):
     assert "than what is held today" in sentence
 
 
+def test_costs_of_what_is_held_already(planned):
+    assert costs(replace(planned, held=planned.on_draws))[1].endswith("it is what is held today.")
+
+
 def test_costs_do_without_what_is_held(planned):
     figure, sentence = costs(replace(planned, held=None))
     assert list(figure.data[0].y) == ["planned"]

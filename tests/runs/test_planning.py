@@ -59,7 +59,7 @@ def test_an_address_says_what_was_wanted():
     assert wanted_of_text(wanted.text) == wanted
 
 
-@pytest.mark.parametrize("text", ["", "7", "[]", "[0]", '["plan.draws=6"]', '[5,"seed=3"]', "[5,6]", "[5", '{"a":1}', "[true]"])
+@pytest.mark.parametrize("text", ["", "7", "[]", "[0]", '["plan.draws=6"]', '[5,"seed=3"]', "[5,6]", "[5", '{"a":1}', "[true]", "[121]"])
 def test_an_address_changes_nothing_but_terms(text):
     with pytest.raises(PlanError, match="minutes, then settings of plan"):
         wanted_of_text(text)

@@ -19,10 +19,11 @@ WANTED = Wanted(overrides=("plan.fresh_draws=4",), minutes=5)
 
 @dataclass(frozen=True)
 class Planned:
-    """A store with a finished run of the pool, and the answer to what was WANTED of it."""
+    """A store with two finished runs of the pool, and the answer to what was WANTED of the first."""
 
     folder: Path
     run: str
+    other: str
     answer: dict
 
 
@@ -32,14 +33,14 @@ def finished(tmp_path_factory) -> Planned:
     file = folder / "pool.yaml"
     file.write_text(POOL)
     store = RunStore(folder / "runs")
-    run = finish(store, Ask(scenario=str(file), seed=1), "the pool")
+    run, other = (finish(store, Ask(scenario=str(file), seed=seed), name) for seed, name in ((1, "the pool"), (2, "other luck")))
     pool = RunPool(store, workers=1)
     try:
         answer, _ = until_answered(pool, run, "plan", overrides=list(WANTED.overrides), minutes=WANTED.minutes)
     finally:
         pool.close()
     assert answer.status is Status.DONE, answer.reason
-    return Planned(store.folder, run, answer.value)
+    return Planned(store.folder, run, other, answer.value)
 
 
 def field(app, label):
@@ -89,6 +90,16 @@ def test_a_change_after_the_answer_is_told(open_page, finished):
     field(app, "Draws").set_value(7).run()
     assert "The fields were changed" in texts(app)
     assert app.query_params["asked"] == WANTED.text
+
+
+def test_another_run_is_not_planned_unasked(open_page, finished):
+    app = open_page("plan", run=finished.run, asked=WANTED.text)
+    app.selectbox(key=f"pick-{finished.run}").select(finished.other).run()
+    assert not app.exception
+    assert app.query_params["run"] == finished.other
+    assert "asked" not in app.query_params
+    assert not (finished.folder / finished.other / "answers").exists()
+    assert "What to contract" not in [subheader.value for subheader in app.subheader]
 
 
 def test_the_plan_is_simulated_on_demand(open_page, finished):

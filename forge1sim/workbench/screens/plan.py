@@ -10,20 +10,32 @@ from forge1sim.results.read import RunFolder
 from forge1sim.results.theme import seconds
 from forge1sim.runs import Run
 from forge1sim.runs.forms import Document
-from forge1sim.runs.planning import GIVEN, TERMS, Wanted, form_of, overrides_of, wanted_of_text
+from forge1sim.runs.planning import (
+    GIVEN,
+    LEAST_MINUTES,
+    MOST_MINUTES,
+    TERMS,
+    USUAL_MINUTES,
+    Wanted,
+    form_of,
+    overrides_of,
+    wanted_of_text,
+)
 from forge1sim.workbench import show
 from forge1sim.workbench.answers import answer_of, simulate_changed
 from forge1sim.workbench.chosen import chosen_run
 from forge1sim.workbench.edit import table_editor
 
 ASKED = "asked"             # in the address: what was asked for
-LEAST_MINUTES, USUAL_MINUTES, MOST_MINUTES = 1, 5, 120
 _MIME = {"csv": "text/csv", "json": "application/json", "yaml": "application/yaml"}
 _LOAD = next(one for one in FIGURES if one.name == "load")
 
 
 def wanted_before(run: Run) -> Wanted | None:
     """What was asked for last: the address says it, else this session. None if nothing was, or nothing that can be."""
+    if st.session_state.get("planned-run", run.id) != run.id:
+        st.query_params.pop(ASKED, None)        # another run was picked: nobody asked this of it
+    st.session_state["planned-run"] = run.id
     text = st.query_params.get(ASKED) or st.session_state.get(f"planned-{run.id}")
     if not text:
         return None
@@ -102,7 +114,7 @@ def rounds(columns: dict[str, list[Any]]) -> None:
 
 def found(run: Run, results: RunFolder, answer: dict[str, Any]) -> None:
     """What was found, and where to go with it."""
-    show.mark(answer["proven"], "proven" if answer["proven"] else "best found")
+    show.mark(answer["proven"] or None, "proven" if answer["proven"] else "best found")
     first, *others = answer["told"]
     st.success(show.words(first), icon=":material/check:")
     st.markdown("\n".join(f"- {show.words(sentence)}" for sentence in others))
