@@ -52,8 +52,8 @@ def _told(planned: Planned) -> str:
     proven = "proven" if planned.proven else f"best found ({planned.why_not_proven})"
     return (
         f"{planned.name}: {planned.options.shown(planned.plan)}: {planned.usd_per_month:,.0f} USD a month, {proven}, "
-        f"gap {planned.gaps.total:.2%} of the cost and {planned.gaps.controllable:.2%} of what plans decide; whatever the policies at least "
-        f"{planned.fluid_bound_usd:,.0f}; {planned.simulated} of {planned.plans} plans, {planned.requests:,.0f} requests a draw, "
+        f"gap {planned.gaps.total:.2%} of the cost and {planned.gaps.controllable:.2%} of what plans decide; whatever the policies "
+        f"at least {planned.fluid_bound_usd:,.0f}; {planned.simulated} of {planned.plans} plans, {planned.requests:,.0f} requests a draw, "
         f"{planned.seconds:.0f} s"
     )
 

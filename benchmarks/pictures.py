@@ -62,6 +62,7 @@ def _pages(run: str, changed: str) -> dict[str, tuple[str, str]]:
         "tenant": (f"tenant?run={run}&tenant=enterprise-1", "Beside its tier"),
         "compare": (f"compare?runs={run},{changed}", "Replications"),
         "explain": (f"explain?run={run}&request=500000", "Request 500"),
+        "plan": (f"plan?run={run}", "What may be contracted"),
         "tune": (f"tune?run={run}", "Policies to try"),
         "library": ("library", "Choose rows"),
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from forge1sim.life import life_of
 from forge1sim.notable import notable_requests
+from forge1sim.runs.planning import Wanted, planning_of
 from forge1sim.runs.record import Run
 from forge1sim.runs.tuning import tuning_of
 
@@ -31,4 +32,8 @@ def _tune(run: Run, file: Path, *, minimize: str, subject_to: list[str], trials:
     return tuning_of(run, file.with_suffix(".db"), progress_of(file), minimize=minimize, subject_to=subject_to, trials=trials)
 
 
-QUESTIONS: dict[str, Callable[..., Any]] = {"life": _life, "notable": _notable, "tune": _tune}
+def _plan(run: Run, file: Path, *, overrides: list[str], minutes: int) -> Any:
+    return planning_of(run, progress_of(file), Wanted(overrides=tuple(overrides), minutes=minutes))
+
+
+QUESTIONS: dict[str, Callable[..., Any]] = {"life": _life, "notable": _notable, "plan": _plan, "tune": _tune}

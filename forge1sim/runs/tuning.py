@@ -1,11 +1,11 @@
 """A search of a run's policies, as a question about the run: kept in the run's folder, and continued where it was left."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from forge1sim.ask import Ask
 from forge1sim.metrics.store import write_json
+from forge1sim.runs.commands import command_of
 from forge1sim.runs.record import Run
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def tuning_of(run: Run, search: Path, progress: Path, *, minimize: str, subject_
     return {
         "told": list(tuning.sentences), "figure": figure.to_json(), "sentence": sentence, "points": _best_points(tuning),
         "best": None if winner is None else _overrides(run.ask, tuning, winner.finalist),
-        "command": command_of(run.ask, minimize, subject_to, trials),
+        "command": tune_command(run.ask, minimize, subject_to, trials),
     }  # fmt: skip
 
 
@@ -57,10 +57,7 @@ def _best_points(tuning: "Tuning") -> dict[str, list[Any]]:
     }  # fmt: skip
 
 
-def command_of(ask: Ask, minimize: str, subject_to: list[str], trials: int) -> str:
+def tune_command(ask: Ask, minimize: str, subject_to: list[str], trials: int) -> str:
     """The command that makes the same search."""
-    words = ["forge1sim", "tune", ask.scenario]
-    for option, values in (("--set", ask.overrides), ("--minimize", (minimize,)), ("--subject-to", subject_to)):
-        for value in values:
-            words += [option, value]
-    return shlex.join([*words, "--trials", str(trials), "--seed", str(ask.seed), "--out", "tuned"])
+    kept = [("--subject-to", condition) for condition in subject_to]
+    return command_of("tune", ask, [("--minimize", minimize), *kept, ("--trials", str(trials))], "tuned")

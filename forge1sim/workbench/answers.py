@@ -1,5 +1,7 @@
 """Answers to questions about a run: the page asks, says how far it is, and is drawn anew when the answer is there."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -12,8 +14,12 @@ from forge1sim.workbench import session, show
 POLL_S = 0.5
 
 
-def answer_of(run: Run, question: str, **arguments: Any) -> Any:
-    """The answer to a question about a run; until it is there the page says so, and asks again."""
+def _nothing_more(_progress: dict[str, Any]) -> None:
+    """A bar says it all."""
+
+
+def answer_of(run: Run, question: str, so_far: Callable[[dict[str, Any]], None] = _nothing_more, /, **arguments: Any) -> Any:
+    """The answer to a question about a run; until it is there the page says so, and asks again. `so_far` draws what is known meanwhile."""
     try:
         answer = _ask(run, question, arguments)
     except RunError as error:
@@ -27,7 +33,8 @@ def answer_of(run: Run, question: str, **arguments: Any) -> Any:
             del st.session_state[_key(run, question, arguments)]
             st.rerun()
         st.stop()
-    wait_for(run, question, arguments)
+    with st.container(key=session.SO_FAR):
+        wait_for(run, question, arguments, so_far)
     st.stop()
 
 
@@ -46,7 +53,7 @@ def _key(run: Run, question: str, arguments: dict[str, Any]) -> str:
 
 
 @st.fragment(run_every=POLL_S)
-def wait_for(run: Run, question: str, arguments: dict[str, Any]) -> None:
+def wait_for(run: Run, question: str, arguments: dict[str, Any], so_far: Callable[[dict[str, Any]], None]) -> None:
     """Ask now and then; draw the page anew when the answer is there."""
     answer = _ask(run, question, arguments)
     if answer.status.is_over:
@@ -58,3 +65,11 @@ def wait_for(run: Run, question: str, arguments: dict[str, Any]) -> None:
         st.info(f"Simulating {show.words(run.name)} again to see this ({answer.status}{took}).", icon=":material/hourglass_top:")
     if st.button("Cancel", key=f"cancel-{question}"):
         session.pool().cancel(run.id)
+    if answer.progress is not None:
+        so_far(answer.progress)
+
+
+def simulate_changed(run: Run, overrides: list[str], called: str) -> None:
+    """Simulate a run's scenario so changed; Compare shows both once it is done."""
+    ask = replace(run.ask, overrides=(*run.ask.overrides, *overrides))
+    session.go_to("run", run=session.pool().start(ask, owner=session.owner(), name=f"{run.name}, {called}"))

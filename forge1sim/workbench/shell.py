@@ -47,6 +47,7 @@ PAGES = (
     Page("compare", "Understand", "Compare", ":material/compare_arrows:"),
     Page("explain", "Understand", "Explain", ":material/manage_search:"),
     Page("tenant", "Understand", "Tenant", ":material/person:", visible=False),
+    Page("plan", "Decide", "Plan", ":material/shopping_cart:"),
     Page("tune", "Decide", "Tune", ":material/auto_awesome:"),
     Page("library", "Keep", "Library", ":material/inventory_2:"),
 )

@@ -76,6 +76,13 @@ def table(content: Table, *, alt: str, key: str | None = None, **options: Any) -
     return st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=column_formats(shown), **options)
 
 
+def kept_table(columns: Mapping[str, Sequence[Any]], *, alt: str) -> None:
+    """A table that an answer holds as columns; None is an empty cell."""
+    import pandas as pd  # noqa: PLC0415
+
+    table({name: pd.Series(list(column)).to_numpy() for name, column in columns.items()}, alt=alt)
+
+
 def judged(columns: Mapping[str, Sequence[str]]) -> Any:
     """Cells that begin with a word of VERDICTS in its colour, as `st.dataframe` takes them."""
     import pandas as pd  # noqa: PLC0415
@@ -88,6 +95,13 @@ def figure(made: "go.Figure", sentence: str, *, key: str, save_as: str = "figure
     """A figure under its sentence, which is also its name for screen readers."""
     st.markdown(words(sentence))
     st.plotly_chart(inked(made, st.context.theme.type), key=key, alt=sentence, theme=None, config=png_button(save_as), width="stretch")
+
+
+def kept_figure(kept: Mapping[str, Any], *, key: str) -> None:
+    """A figure that an answer holds: `figure`, as Plotly's JSON, and its `sentence`."""
+    import plotly.io  # noqa: PLC0415
+
+    figure(plotly.io.from_json(kept["figure"]), kept["sentence"], key=key, save_as=key)
 
 
 def run_figure(run: RunFolder, one: FigureOf) -> None:

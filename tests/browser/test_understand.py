@@ -138,7 +138,22 @@ def test_a_request_worth_a_look_shows_its_life(runs, visit):
     expect(page.get_by_text("--explain 100")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["results", "compare", "explain", "tenant"])
+def test_a_plan_is_found_and_its_link_shows_it_to_others(browser, address, visit):
+    page = visitor(browser)
+    run = simulate(page, address, "planned", TIGHT.replace("alpha,", "alpha, count: 3,"))
+    page.goto(f"{address}/plan?run={run}")
+    page.get_by_role("button", name="Plan", exact=True).click()
+    expect(page.get_by_role("heading", name="What to contract")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="purchases.csv").click()
+    assert download.value.path().read_text().splitlines()[1].startswith("alpha,openai,,3,2,-1,")
+    other = visit(address_of(page))
+    expect(other.get_by_role("heading", name="What to contract")).to_be_visible()
+    expect(other.get_by_text(re.compile("Proven: no plan of these terms is cheaper"))).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("path", ["results", "compare", "explain", "tenant", "plan"])
 def test_whoever_has_no_run_is_told_what_to_do(visit, path):
     expect(visit(path).get_by_text("Simulate a scenario").first).to_be_visible()
 

@@ -1,15 +1,15 @@
 """A search of a run's policies by a worker: it says how far it is, what it found is kept, and its command means the same."""
 
 import shlex
-import time
 
 import pytest
 
 from forge1sim.ask import Ask
 from forge1sim.runs import Status
 from forge1sim.runs.store import ANSWERS
-from forge1sim.runs.tuning import command_of
+from forge1sim.runs.tuning import tune_command
 from forge1sim.scenario.load import load_scenario
+from tests.asked import until_answered
 
 TWO_MODELS = """\
 name: two models
@@ -29,21 +29,12 @@ def two_models(tmp_path):
     return str(path)
 
 
-def until_answered(pool, run_id, **asked):
-    told, until_s = [], time.monotonic() + 120
-    while not (answer := pool.ask(run_id, "tune", **asked)).status.is_over:
-        told += [answer.progress["told"]] if answer.progress else []
-        assert time.monotonic() < until_s
-        time.sleep(0.02)
-    return answer, told
-
-
 def test_a_search_says_how_far_it_is_and_its_answer_is_kept(pool, two_models, wait_for):
     run = wait_for(pool.start(Ask(scenario=two_models, seed=5), owner="anna"))
     asked = {"minimize": "all.cost_usd", "subject_to": ["all.served_ratio>=baseline"], "trials": 20}
-    answer, told = until_answered(pool, run.id, **asked)
+    answer, seen = until_answered(pool, run.id, "tune", **asked)
     assert answer.status is Status.DONE, answer.reason
-    assert any(text.startswith("search: ") and " of 20" in text for text in told)
+    assert any(progress["told"].startswith("search: ") and " of 20" in progress["told"] for progress in seen)
     assert len(answer.value["points"]["point"]) >= 1
     costs = answer.value["points"]["all.cost_usd"]
     assert costs == sorted(costs)
@@ -54,14 +45,14 @@ def test_a_search_says_how_far_it_is_and_its_answer_is_kept(pool, two_models, wa
 
 def test_what_does_not_exist_is_told(pool, two_models, wait_for):
     run = wait_for(pool.start(Ask(scenario=two_models, seed=6), owner="anna"))
-    answer, _ = until_answered(pool, run.id, minimize="all.happiness", subject_to=[], trials=20)
+    answer, _ = until_answered(pool, run.id, "tune", minimize="all.happiness", subject_to=[], trials=20)
     assert answer.status is Status.FAILED
     assert "all.happiness" in answer.reason
 
 
 def test_the_command_names_all_that_was_asked(two_models):
     ask = Ask(scenario=two_models, overrides=("tenants.client.count=7",), seed=9)
-    words = shlex.split(command_of(ask, "all.cost_usd", ["slo.attained>=baseline"], 40))
+    words = shlex.split(tune_command(ask, "all.cost_usd", ["slo.attained>=baseline"], 40))
     assert words[:3] == ["forge1sim", "tune", two_models]
     options = dict(zip(words[3::2], words[4::2], strict=True))
     assert options == {

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamlit.testing.v1 import AppTest
+
 from forge1sim.ask import content_key
 from forge1sim.run import simulate
 from forge1sim.runs import Ask, RunStore, Status
@@ -62,3 +64,8 @@ def finished_runs(folder: Path) -> Finished:
         finish(store, Ask(scenario=str(file), seed=3, overrides=room), "more room"),
         finish(store, Ask(scenario=str(file), seed=4), "other luck"),
     )
+
+
+def texts(app: AppTest) -> str:
+    """All that a page says in words."""
+    return "\n".join(str(element.value) for kind in ("markdown", "caption", "error", "info", "warning") for element in app.get(kind))

@@ -1,54 +1,20 @@
 """Results, tenant, compare and explain pages, without a browser: what they show is what the run came to."""
 
 import json
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from forge1sim.results.bottleneck import explain_bottleneck
 from forge1sim.results.read import read_run
 from forge1sim.results.regret import REGRET
 from forge1sim.runs import RunStore, Status
 from forge1sim.workbench.show import words
-from tests.workbench.finished import OWNER, Finished, finished_runs
-
-ROOT = Path(__file__).parents[2]
-SCREENS = "forge1sim/workbench/screens"
+from tests.workbench.finished import Finished, finished_runs, texts
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Finished:
     return finished_runs(tmp_path_factory.mktemp("workbench"))
-
-
-@pytest.fixture
-def open_page(finished, monkeypatch):
-    """Open a page of the app with an address, as the owner of the runs (or as somebody else)."""
-    monkeypatch.setenv("FORGE1SIM_RUNS", str(finished.folder))
-    monkeypatch.chdir(ROOT)
-    from forge1sim.workbench import session
-
-    for kept in (session.store, session.pool, session.shelf):
-        kept.clear()
-
-    def open_(page: str, owner: str = OWNER, **address: str) -> AppTest:
-        monkeypatch.setattr(session, "owner", lambda: owner)      # AppTest has no cookies
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-        app.switch_page(f"{SCREENS}/{page}.py")
-        for name, value in address.items():
-            app.query_params[name] = value
-        app.run()
-        return app
-
-    yield open_
-    session.pool().close()
-    for kept in (session.store, session.pool, session.shelf):
-        kept.clear()
-
-
-def texts(app: AppTest) -> str:
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "error", "info", "warning") for element in app.get(kind))
 
 
 def test_the_overview_tells_promises_cards_and_what_was_short(open_page, finished):

@@ -15,6 +15,7 @@ from forge1sim.scenario.load import LoadedScenario
 from forge1sim.workbench import draft as drafts
 from forge1sim.workbench import session
 from forge1sim.workbench.draft import Draft
+from forge1sim.workbench.edit import table_editor
 from forge1sim.workbench.show import command, trouble, words
 
 _YAML = (".yaml", ".yml")
@@ -26,7 +27,6 @@ _TABLES = {
     "Faults": (forms.FAULTS,),
     "Promises": (forms.SLOS,),
 }
-_CELLS = {"number": "Float64", "whole": "Int64", "flag": "boolean"}
 _TEXTS = (("name", "Name", ""), ("start", "Start (with zone)", ""), ("horizon_s", "Horizon (s, or 1d)", "1d"), ("seed", "Seed", "1"))
 
 
@@ -91,7 +91,8 @@ def edited(draft: Draft, base: forms.Document) -> forms.Document:
             places = [st.container() for _ in each]
         for place, table in reversed(list(zip(places, each, strict=True))):     # limits first: they follow an account's new name
             with place:
-                document = table_editor(draft, base, document, table)
+                st.subheader(table.title, anchor=False)
+                document = table_editor(base, document, table, key=f"{table.title}-{draft.turn}")
     with policies:
         document = policy_forms(draft, document)
     with text:
@@ -109,39 +110,6 @@ def general_fields(draft: Draft, document: forms.Document) -> forms.Document:
             document = forms.with_value(document, path, int(after) if number else after.strip())
     told = st.text_area("Description", forms.value_at(document, "description", ""), key=f"description-{draft.turn}", height=120)
     return forms.with_value(document, "description", told, default="")
-
-
-def table_editor(draft: Draft, base: forms.Document, document: forms.Document, table: forms.FormTable) -> forms.Document:
-    """A table of the document; rows can be added at its end and removed."""
-    import pandas as pd  # noqa: PLC0415
-
-    cells = forms.rows_of(base, table)
-    columns = {field.path: ([row[field.path] for row in cells], _CELLS.get(field.kind, "object")) for field in table.fields}
-    before = pd.DataFrame({name: pd.Series(values, dtype=kind) for name, (values, kind) in columns.items()})
-    st.subheader(table.title, anchor=False)
-    key = f"{table.title}-{draft.turn}"
-    after = st.data_editor(
-        before, key=key, num_rows="dynamic", hide_index=True, placeholder="",
-        alt=f"{table.title} of the scenario",
-        column_config={field.path: column_of(field) for field in table.fields},
-    )  # fmt: skip
-    rows: list[tuple[int, dict[str, Any]]] = []
-    removed = st.session_state[key]["deleted_rows"]      # a row added after the last was removed is given its number
-    for number, row in zip(after.index, after.to_dict("records"), strict=True):
-        is_old = isinstance(number, int) and number < len(before) and number not in removed
-        rows.append((number if is_old else forms.NEW, {str(name): None if pd.isna(cell) else cell for name, cell in row.items()}))
-    return forms.with_rows(document, table, rows)
-
-
-def column_of(field: forms.Field) -> Any:
-    """How a field is edited in a table."""
-    if field.kind == "choice":
-        return st.column_config.SelectboxColumn(field.title, options=list(field.choices))
-    if field.kind == "flag":
-        return st.column_config.CheckboxColumn(field.title)
-    if field.kind in ("number", "whole"):
-        return st.column_config.NumberColumn(field.title, format="%d" if field.kind == "whole" else None)
-    return st.column_config.TextColumn(field.title)
 
 
 def policy_forms(draft: Draft, document: forms.Document) -> forms.Document:

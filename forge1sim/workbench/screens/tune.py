@@ -1,6 +1,5 @@
 """Tune: let the computer search the policies of a run, and say whether what it found is better on fresh draws."""
 
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -10,8 +9,8 @@ from forge1sim.metrics.slo import ALL_TIERS
 from forge1sim.results.measures import MEASURES
 from forge1sim.results.theme import seconds
 from forge1sim.runs import Run
-from forge1sim.workbench import session, show
-from forge1sim.workbench.answers import answer_of
+from forge1sim.workbench import show
+from forge1sim.workbench.answers import answer_of, simulate_changed
 from forge1sim.workbench.chosen import chosen_run
 
 AIMS = ("cost_usd", "cost_per_request_usd", "wait_p95_s", "wait_mean_s", "latency_p95_s", "rejected_ratio", "expired_ratio")
@@ -49,10 +48,8 @@ def found(run: Run, answer: dict[str, Any]) -> None:
     for sentence in answer["told"]:
         (st.success if answer["best"] else st.info)(show.words(sentence))
     if answer["best"] and st.button("Simulate it and compare", type="primary", icon=":material/compare_arrows:"):
-        compare_with(run, answer["best"])
-    import plotly.io  # noqa: PLC0415
-
-    show.figure(plotly.io.from_json(answer["figure"]), answer["sentence"], key="search", save_as="search")
+        simulate_changed(run, answer["best"], "tuned")
+    show.kept_figure(answer, key="search")
     st.subheader("The best of them", anchor="points")
     st.dataframe(answer["points"], hide_index=True, alt="The best policies that were found, best first")
     if answer["best"]:
@@ -60,13 +57,6 @@ def found(run: Run, answer: dict[str, Any]) -> None:
         st.code("\n".join(answer["best"]), language="yaml", wrap_lines=True)
     show.command(answer["command"])
     st.caption("The command also writes the policies as scenarios that are ready to run.")
-
-
-def compare_with(run: Run, overrides: list[str]) -> None:
-    """Simulate the scenario under the policies found; Compare shows both once it is done."""
-    ask = replace(run.ask, overrides=(*run.ask.overrides, *overrides))
-    tuned = session.pool().start(ask, owner=session.owner(), name=f"{run.name}, tuned")
-    session.go_to("run", run=tuned)
 
 
 st.title("Tune", anchor=False)
