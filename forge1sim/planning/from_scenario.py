@@ -183,7 +183,7 @@ def _gives(limit: LimitRow, span: tuple[int, ...], blocks: Blocks, which: Which)
     if limit.window == "none":
         return limit.amount * length_us / 1e6
     if limit.window_us == 0:
-        return limit.amount * length_us / MINUTE_US + (limit.depth if which == "bound" else 0.0)
+        return limit.amount * length_us / MINUTE_US + (limit.depth if which == "bound" and span[0] == 0 else 0.0)
     windows = length_us / limit.window_us
     return limit.amount * (float(np.ceil(windows)) if which == "bound" else windows)
 

@@ -10,7 +10,15 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
-from forge1sim.planning.bound import Bounds, Draw, arrived_per_day, bounds_of, draws_of, floor_usd_per_month, pricings_of
+from forge1sim.planning.bound import (
+    Bounds,
+    Draw,
+    arrived_per_day,
+    bounds_of,
+    draws_of,
+    floor_usd_per_month,
+    pricings_of,
+)
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.proposed import proposals_of
@@ -140,7 +148,8 @@ def _told(search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simul
         bigger, smaller = search.exceptions[0]
         why = f"{options.shown(bigger)} broke a promise that {options.shown(smaller)} kept, so cuts prove nothing here"
     if options.is_box:
-        why = f"{why or 'none is cheaper'} among the {len(options):,} plans about the program's proposal; the terms allow more than {MOST_PLANS:,}"
+        among = f"among the {len(options):,} plans about the program's proposal; the terms allow more than {MOST_PLANS:,}"
+        why = f"{why or 'none is cheaper'} {among}"
     cost = mean_interval(verified.fixed_usd + verified.running_usd)
     total = best.usd_per_month - lower_usd
     decided = best.usd_per_month - floor_usd

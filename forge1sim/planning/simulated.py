@@ -28,8 +28,8 @@ OWN_REASONS = (TENANT_LIMIT, TENANT_BUDGET, REQUEST_BUDGET, NOT_ELIGIBLE, TOO_LA
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One replication of a plan. `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those refused for the
-    client's own limits or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order.
+    """One replication of a plan. `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those
+    refused for the client's own limits or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order.
     `served` counts answers by provider."""
 
     arrived: tuple[int, ...]
