@@ -179,7 +179,7 @@ def bounds_of(demand: Demand, prices: Prices, seeds: Sequence[int], pricings: Se
 
 
 def pricings_of(demand: Demand, prices: Prices, time_limit_s: float = _SOLVE_S) -> list[Rents]:
-    """Prices of room from the fluid program with integers fixed: at its own best, and with an account fewer of each kind.
+    """Prices of room from the fluid program with integers fixed: at its own best, and with accounts fewer.
 
     What no price stands for (promises, budget, shares of providers) is left out, so that there is always an answer.
     """
@@ -193,13 +193,20 @@ def pricings_of(demand: Demand, prices: Prices, time_limit_s: float = _SOLVE_S) 
 
 
 def _one_fewer(counts: Counts, problem: Problem) -> list[Counts]:
-    found = []
-    for row, (of_kind, kind) in enumerate(zip(counts.accounts, problem.kinds, strict=True)):
-        if sum(of_kind) > kind.at_least:
-            state = max(state for state, count in enumerate(of_kind) if count)
-            fewer = tuple(count - (at == state) for at, count in enumerate(of_kind))
-            found.append(Counts(accounts=(*counts.accounts[:row], fewer, *counts.accounts[row + 1 :])))
-    return found
+    """An account fewer of every kind at once, and of each kind alone, as far as that may be."""
+    fewer = [
+        tuple(count - (state == _highest(of_kind)) for state, count in enumerate(of_kind)) if sum(of_kind) > kind.at_least else of_kind
+        for of_kind, kind in zip(counts.accounts, problem.kinds, strict=True)
+    ]
+    alone = [
+        Counts(accounts=(*counts.accounts[:row], less, *counts.accounts[row + 1 :]))
+        for row, less in enumerate(fewer) if less != counts.accounts[row]
+    ]  # fmt: skip
+    return [Counts(accounts=tuple(fewer)), *alone]
+
+
+def _highest(of_kind: Sequence[int]) -> int:
+    return max((state for state, count in enumerate(of_kind) if count), default=-1)
 
 
 def _rents(demand: Demand, problem: Problem, proposal: Proposal) -> Rents:

@@ -12,7 +12,7 @@ from forge1sim.planning.cuts import AffineCost, CostsAtLeast, Cut, NotWithin, Sl
 from forge1sim.planning.fluid.flow import Flow, RoomRows, Routes, add_rooms, flow_of, routes_of
 from forge1sim.planning.fluid.stock import Stock, Terms
 from forge1sim.planning.fluid.table import Bools, Floats, Ints, Table
-from forge1sim.planning.problem import Counts, Goal, Kind, Problem, Survival
+from forge1sim.planning.problem import Counts, Goal, Problem, Survival
 
 _OBJECTIVE_SIZE = 1e5               # what a month without a single answer costs
 _LOWER = "lowered by {:.4g}"
