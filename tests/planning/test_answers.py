@@ -18,9 +18,9 @@ SEEDS = (1, 2, 3)
 
 
 def scenario() -> dict[str, Any]:
-    """One model, two accounts of which a third may be had, too little for the peak, demand that doubles in a week."""
+    """One model, two accounts of which a third may be had, too little for the peak, demand that grows."""
     return {
-        "name": "asked", "horizon_s": 1200,
+        "name": "asked", "start": "2026-11-02T00:00:00Z", "horizon_s": 1200,
         "models": [{"name": "one", "provider": "p", "input_usd_per_1m": 2.0, "output_usd_per_1m": 6.0, "max_output_tokens": 500}],
         "accounts": [
             {"name": "ours", "provider": "p", "count": 2, "usd_per_month": 100, "limits": [{"dimension": "tpm", "limit": 20_000}]}
@@ -28,7 +28,7 @@ def scenario() -> dict[str, Any]:
         "tenants": [{
             "name": "clients", "count": 4, "tier": "standard",
             "demand": {
-                "requests_per_s": 1.0, "max_output_tokens": 400, "growth_per_week": 1.0, "diurnal": {"peak_over_mean": 1.5},
+                "requests_per_s": 1.0, "max_output_tokens": 400, "growth_per_week": 0.1, "diurnal": {"peak_over_mean": 1.5, "peak_hour": 0},
                 "input_tokens": {"kind": "deterministic", "mean": 300}, "output_tokens": {"kind": "deterministic", "mean": 100},
                 "deadline_s": {"kind": "deterministic", "mean": 20},
             },
@@ -100,7 +100,7 @@ def test_cash_follows_lead_times_notice_and_growth(asked: tuple[Options, Simulat
     months = cash(options, more)
     assert [round(one.accounts_usd, 2) for one in months[:3]] == [200, round(200 + 100 * (2 - 45 / (730 / 24)), 2), 300]
     assert [one.setup_usd for one in months[:3]] == [0, 70, 0]
-    assert months[1].tokens_usd == pytest.approx(months[0].tokens_usd * 2 ** (730 / 24 / 7))
+    assert months[1].tokens_usd == pytest.approx(months[0].tokens_usd * 1.1 ** (730 / 24 / 7))
     fewer = Simulated(plan=Plan(counts=(1,), states=(0,)), days=best.days, fixed_usd=100, prices=best.prices, promises=())
     assert [round(one.accounts_usd) for one in cash(options, fewer)[:2]] == [150, 100]
 
