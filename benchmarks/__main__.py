@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
     """Run the benchmarks in `folder` and keep their numbers in its results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure speed and memory.")
-    parser.add_argument("--only", metavar="NAME", help="measure and update this number alone")
+    parser.add_argument("--only", metavar="NAME", help="run the benchmark that yields this number, alone")
     options = parser.parse_args(arguments)
     try:
         measure(discover(folder), folder / "results.json", options.only)

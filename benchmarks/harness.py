@@ -67,7 +67,7 @@ def measure(benchmarks: Iterable[Benchmark], results_file: Path, only: str | Non
     """Run all of `benchmarks`, or the one that yields `only`, printing and keeping each number.
 
     Numbers are kept as soon as their benchmark ends: a later failure loses none. With `only`,
-    no other number changes. Raises UnknownBenchmarkError, naming what there is. A benchmark whose data is absent is left out, with a word.
+    no number of another benchmark changes. Raises UnknownBenchmarkError, naming what there is. A benchmark whose data is absent is left out, with a word.
     """
     chosen = [b for b in benchmarks if only is None or only in b.names]
     if only is not None and not chosen:
@@ -82,8 +82,6 @@ def measure(benchmarks: Iterable[Benchmark], results_file: Path, only: str | Non
                 raise
             print(f"{benchmark.file.name} is left out: {error}", flush=True)
             continue
-        if only is not None:
-            numbers = {only: numbers[only]}
         merge(results_file, numbers)
         for name, number in numbers.items():
             print(f"{name} = {number:.4f}", flush=True)

@@ -39,8 +39,11 @@ def problem(seed: int, size: Size, repeats: Floats) -> Problem:
     classes = _classes(rng, size, served_by, usd, quality)
     demand = _demand(rng, size)
     kinds = tuple(_kind(rng, number, PROVIDERS[of_kind[number]]) for number in range(size.kinds))
-    rooms = [room for number in range(size.kinds) for room in _rooms(rng, number, size, np.flatnonzero(served_by[number]), classes, demand, repeats)]
-    peaks = tuple((scenario, int(block)) for scenario in range(0, size.scenarios, 5) for block in np.argsort(demand[scenario].sum(axis=0))[-2:])
+    rooms: list[Room] = []
+    for number in range(size.kinds):
+        rooms += _rooms(rng, number, size, np.flatnonzero(served_by[number]), classes, demand, repeats)
+    busiest = np.argsort(demand.sum(axis=1), axis=1)[:, -2:].tolist()
+    peaks = tuple((scenario, block) for scenario in range(0, size.scenarios, 5) for block in busiest[scenario])
     return Problem(
         tiers=TIERS, models=tuple(f"model-{number}" for number in range(size.models)), kinds=kinds, rooms=tuple(rooms), classes=classes,
         demand=demand, probability=np.full(size.scenarios, 1 / size.scenarios), repeats=repeats,
@@ -55,7 +58,7 @@ def _classes(rng: np.random.Generator, size: Size, served_by: NDArray[np.bool_],
     for tier in range(len(TIERS)):
         for model in range(size.models):
             share = np.zeros(size.models)
-            share[rng.choice(size.models, 2, replace=False)] = (0.5, 0.3)[:2]
+            share[rng.choice(size.models, 2, replace=False)] = 0.5, 0.3
             share[model] = 1.0
             tokens = rng.uniform(0.5, 2.0)
             found.append(DemandClass(
@@ -70,7 +73,8 @@ def _demand(rng: np.random.Generator, size: Size) -> Floats:
     hours = np.arange(size.blocks) % 24
     day = 0.25 + np.exp(-(((hours - 14) / 4.0) ** 2))
     level = rng.lognormal(7, 1, len(TIERS) * size.models)
-    return level[None, :, None] * rng.lognormal(0, 0.3, (size.scenarios, len(level), 1)) * day * rng.lognormal(0, 0.1, (size.scenarios, 1, size.blocks))
+    by_scenario = level[None, :, None] * rng.lognormal(0, 0.3, (size.scenarios, len(level), 1))
+    return by_scenario * day * rng.lognormal(0, 0.1, (size.scenarios, 1, size.blocks))
 
 
 def _kind(rng: np.random.Generator, number: int, provider: str) -> Kind:
@@ -81,12 +85,15 @@ def _kind(rng: np.random.Generator, number: int, provider: str) -> Kind:
 
 
 def _rooms(
-    rng: np.random.Generator, kind: int, size: Size, models: NDArray[np.int64], classes: tuple[DemandClass, ...], demand: Floats, repeats: Floats
+    rng: np.random.Generator, kind: int, size: Size, models: NDArray[np.int64], classes: tuple[DemandClass, ...],
+    demand: Floats, repeats: Floats,
 ) -> list[Room]:  # fmt: skip
     """Buckets of two models each with limits on requests and tokens, and one limit on requests a day and USD a month for all."""
     rise = np.array([1.0, 2.0, 3.0, 5.0, 8.0]) * rng.uniform(0.7, 1.3)
-    alone, day = tuple((block,) for block in range(size.blocks)), tuple(tuple(range(at, min(at + 24, size.blocks))) for at in range(0, size.blocks, 24))
-    per_request = {"requests": np.ones(len(classes)), "tokens in": rng.uniform(500, 3000, len(classes)), "tokens out": rng.uniform(100, 900, len(classes))}
+    alone = tuple((block,) for block in range(size.blocks))
+    day = tuple(tuple(range(at, min(at + 24, size.blocks))) for at in range(0, size.blocks, 24))
+    per_request = {"requests": np.ones(len(classes)), "tokens in": rng.uniform(500, 3000, len(classes)),
+                   "tokens out": rng.uniform(100, 900, len(classes))}  # fmt: skip
     kept = np.array([0.2, 0.1, 0.0])
     found = []
     for first in range(0, len(models), 2):
@@ -95,17 +102,23 @@ def _rooms(
         typical = sum(float(peak[number]) for number, one in enumerate(classes) if one.most_share[kind, bucket].max() >= 1) / 36
         for name, units in per_request.items():
             capacity = np.repeat((rise * typical * float(units.mean()) * rng.uniform(0.8, 2.0))[:, None], len(alone), axis=1)
-            found.append(Room(name=f"{kind}, bucket {first}: {name}", kind=kind, units=np.outer(units, bucket), spans=alone, times=np.ones(size.blocks),
-                              capacity=capacity, usable=np.full(len(alone), 0.9), kept_for=kept))  # fmt: skip
+            found.append(Room(
+                name=f"{kind}, bucket {first}: {name}", kind=kind, units=np.outer(units, bucket), spans=alone, times=np.ones(size.blocks),
+                capacity=capacity, usable=np.full(len(alone), 0.9), kept_for=kept,
+            ))  # fmt: skip
     shared = np.isin(np.arange(size.models), models)
     typical = sum(float(demand[:, number].sum(axis=1).mean()) for number, one in enumerate(classes) if one.most_share[kind].max() >= 1) / 36
     days = size.blocks / 24
-    found.append(Room(name=f"{kind}: requests a day", kind=kind, units=np.outer(np.ones(len(classes)), shared), spans=day, times=np.ones(size.blocks),
-                      capacity=np.repeat((rise * typical / days)[:, None], len(day), axis=1), usable=np.ones(len(day)), kept_for=np.zeros(3)))  # fmt: skip
+    found.append(Room(
+        name=f"{kind}: requests a day", kind=kind, units=np.outer(np.ones(len(classes)), shared), spans=day, times=np.ones(size.blocks),
+        capacity=np.repeat((rise * typical / days)[:, None], len(day), axis=1), usable=np.ones(len(day)), kept_for=np.zeros(3),
+    ))  # fmt: skip
     spent = np.array([one.usd[kind] * shared for one in classes])
     monthly = typical / size.blocks * float(repeats.sum()) * float(spent[spent > 0].mean())
-    found.append(Room(name=f"{kind}: USD a month", kind=kind, units=spent, spans=(tuple(range(size.blocks)),), times=repeats,
-                      capacity=(rise * monthly)[:, None], usable=np.ones(1), kept_for=np.zeros(3)))  # fmt: skip
+    found.append(Room(
+        name=f"{kind}: USD a month", kind=kind, units=spent, spans=(tuple(range(size.blocks)),), times=repeats,
+        capacity=(rise * monthly)[:, None], usable=np.ones(1), kept_for=np.zeros(3),
+    ))  # fmt: skip
     return found
 
 

@@ -133,9 +133,11 @@ def _print_answers(planned: "Planned", no_color: bool) -> None:
 def sentences(planned: "Planned") -> list[str]:
     """What it costs, how far from the best, and on what it rests."""
     best, gaps = planned.on_draws, planned.gaps
+    cost = planned.cost
+    fresh = f"{cost.value:,.0f} ({cost.low:,.0f} to {cost.high:,.0f})" if cost.trusted else f"{cost.value:,.0f}"
     found = [
         f"{best.usd_per_month:,.0f} USD a month: accounts {best.fixed_usd:,.0f}, tokens {best.tokens_usd:,.0f}, "
-        f"priced refusals {best.refusals_usd:,.0f}. On fresh days {planned.cost}."
+        f"priced refusals {best.refusals_usd:,.0f}. On fresh days {fresh}."
     ]
     if planned.held is not None and planned.held.plan != planned.plan:
         kept = "keeps all promises" if planned.held_keeps_promises else "breaks promises"

@@ -25,7 +25,7 @@ from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.proposed import proposals_of
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.search import Round, Search
-from forge1sim.planning.simulated import Simulated, Simulator, prices_of
+from forge1sim.planning.simulated import Promise, Simulated, Simulator, prices_of
 from forge1sim.planning.survival import losses_of
 from forge1sim.statistics.means import mean_interval
 
@@ -214,12 +214,14 @@ def one_fewer(search: Search, best: Simulated, plan: Plan | None) -> str:
         return "not simulated"
     if seen.impossible:
         return f"cannot be: {seen.impossible}"
-    broken = [f"{one.name!r} breaks ({one.mean:.4g}, promised {one.target})" for one in seen.promises if not one.holds]
-    broken += [
-        f"{one.name!r} breaks ({one.mean:.4g}, promised {one.target}) with {lost.loss.shown()}"
-        for lost in seen.survived for one in lost.promises if not one.holds
-    ]  # fmt: skip
+    broken = [_broken(one) for one in seen.promises if not one.holds]
+    broken += [f"{_broken(one)} with {lost.loss.shown()}" for lost in seen.survived for one in lost.promises if not one.holds]
     if broken or seen.over:
         return "; ".join((*broken, *seen.over))
     more = seen.usd_per_month - best.usd_per_month
     return f"all promises hold, for {more:,.0f} USD a month more" if more > 0 else "all promises hold, but not on fresh days"
+
+
+def _broken(one: Promise) -> str:
+    word = "is not sure to hold" if one.kept_on_average else "breaks"
+    return f"{one.name!r} {word} ({one.mean:.4g}, promised {one.target})"

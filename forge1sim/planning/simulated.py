@@ -45,7 +45,10 @@ class Day:
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """A promise over all days: their mean, and how likely days so good are if it does not hold (Holm over all promises)."""
+    """A promise over all days: their mean, and how likely days so good are if it does not hold (Holm over all promises).
+
+    `kept_on_average`: the mean is inside what was promised, if only by luck.
+    """
 
     name: str
     tier: str
@@ -56,6 +59,7 @@ class Promise:
     high: float
     p_value: float
     holds: bool
+    kept_on_average: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +289,7 @@ def promises_of(loaded: LoadedScenario, days: Sequence[Day], confidence: float, 
         holds = bool(p_value <= 1 - confidence)
         found.append(Promise(
             name=slo.name, tier=slo.tier, metric=slo.metric, target=f"{'>=' if sign > 0 else '<='} {target:g}", mean=float(values.mean()),
-            low=low, high=high, p_value=float(p_value), holds=holds,
+            low=low, high=high, p_value=float(p_value), holds=holds, kept_on_average=bool(sign * (values.mean() - target) >= 0),
         ))  # fmt: skip
     return tuple(found)
 

@@ -14,11 +14,14 @@ def drawn(seed: int, **more) -> Problem:
     rng = np.random.default_rng(seed)
     scenarios = int(rng.integers(1, 4))
     repeats = rng.integers(1, 12, BLOCKS).astype(float)
+    least = int(rng.integers(0, 2))
+    usage_tiers = (State(name="t1", usd_per_month=rng.uniform(5, 40), most=3),
+                   State(name="t2", usd_per_month=rng.uniform(20, 60), most=int(rng.integers(0, 3))))  # fmt: skip
+    route = State(name="only", usd_per_month=rng.uniform(10, 60), most=2)
     kinds = (
-        Kind(name="tiered", provider="P", held=(1, 0), at_least=int(rng.integers(0, 2)), at_most=3,
-             states=(State(name="t1", usd_per_month=rng.uniform(5, 40), most=3), State(name="t2", usd_per_month=rng.uniform(20, 60), most=int(rng.integers(0, 3))))),
-        Kind(name="cloud", provider="Q", held=(0,), at_least=0, at_most=2, states=(State(name="only", usd_per_month=rng.uniform(10, 60), most=2),)),
-    )  # fmt: skip
+        Kind(name="tiered", provider="P", held=(1, 0), at_least=least, at_most=3, states=usage_tiers),
+        Kind(name="cloud", provider="Q", held=(0,), at_least=0, at_most=2, states=(route,)),
+    )
     classes = tuple(_class(rng, f"{TIERS[tier]} {number}", tier) for number, tier in enumerate((0, 1, 1)))
     demand = rng.uniform(2, 30, (scenarios, len(classes), BLOCKS)) * (rng.random((scenarios, len(classes), BLOCKS)) < 0.9)
     demand[0, 0, 0] = 11.0
@@ -40,15 +43,19 @@ def _rooms(rng, classes, repeats):
     ones, kept = np.ones(BLOCKS), np.array([rng.uniform(0.1, 0.5), rng.choice([0.0, 0.2])])
     t1 = rng.uniform(8, 25, (1, BLOCKS))
     rise = np.concatenate([t1, t1 * rng.uniform(1.2, 3.0)])
-    month = tuple(range(BLOCKS)),
+    month = (tuple(range(BLOCKS)),)
+    none = np.zeros(2)
     spent = np.array([one.usd[0] for one in classes])
     cap = rng.uniform(4, 25) * np.array([[1.0], [2.5]])
+    bucket, cloud, route = rng.uniform(0.5, 1.5, (3, 2)), rng.uniform(0.5, 1.5, (3, 2)), rng.uniform(10, 30, (1, BLOCKS))
+    daily = np.array([[rng.choice([25.0, np.inf])]])
     return [
-        Room(name="bucket", kind=0, units=rng.uniform(0.5, 1.5, (3, 2)), spans=each, times=ones, capacity=rise, usable=np.full(2, 0.9), kept_for=kept),
-        Room(name="large alone", kind=0, units=np.array([[1.0, 0.0]] * 3), spans=each, times=ones, capacity=rise * 0.6, usable=ones, kept_for=np.zeros(2)),
-        Room(name="spend", kind=0, units=spent, spans=month, times=repeats, capacity=cap, usable=np.ones(1), kept_for=np.zeros(2)),
-        Room(name="cloud", kind=1, units=rng.uniform(0.5, 1.5, (3, 2)), spans=each, times=ones, capacity=rng.uniform(10, 30, (1, BLOCKS)), usable=ones, kept_for=kept[::-1].copy()),
-        Room(name="a day", kind=1, units=np.ones((3, 2)), spans=month, times=ones, capacity=np.array([[rng.choice([25.0, np.inf])]]), usable=np.ones(1), kept_for=np.zeros(2)),
+        Room(name="bucket", kind=0, units=bucket, spans=each, times=ones, capacity=rise, usable=np.full(2, 0.9), kept_for=kept),
+        Room(name="large alone", kind=0, units=np.array([[1.0, 0.0]] * 3), spans=each, times=ones, capacity=rise * 0.6, usable=ones,
+             kept_for=none),
+        Room(name="spend", kind=0, units=spent, spans=month, times=repeats, capacity=cap, usable=np.ones(1), kept_for=none),
+        Room(name="cloud", kind=1, units=cloud, spans=each, times=ones, capacity=route, usable=ones, kept_for=kept[::-1].copy()),
+        Room(name="a day", kind=1, units=np.ones((3, 2)), spans=month, times=ones, capacity=daily, usable=np.ones(1), kept_for=none),
     ]  # fmt: skip
 
 
@@ -77,7 +84,7 @@ def cuts_for(seed: int):
     figures = lambda low, high: (tuple(rng.uniform(low, high, 2)), tuple(rng.uniform(low, high, 1)))  # noqa: E731
     return (
         NotWithin(counts=counts),
-        CostsAtLeast(counts=Counts(accounts=((2, 0), (1,))), usd=rng.uniform(100, 900)),
+        CostsAtLeast(counts=Counts(accounts=((3, 0), (2,))), usd=rng.uniform(100, 900)),
         AffineCost(constant_usd=rng.uniform(200, 900), usd_by_coordinate=figures(20, 200)),
         Slope(counts=counts, attained=0.6, slope=figures(0.05, 0.2), target=0.8),
     )

@@ -88,10 +88,12 @@ def cost_of(problem: Problem, counts: Counts, cuts=()) -> float:
             for (what, *at), column in rows.names.items():
                 if what == "x" and at[0] == s and problem.kinds[at[2]].provider == provider:
                     spent[column] = problem.classes[at[1]].usd[at[2], at[3]] * problem.repeats[at[4]]
-            taken = [one for one, is_taken in zip(problem.commitments, counts.commitments, strict=True) if is_taken and one.provider == provider]
+            choices = zip(problem.commitments, counts.commitments, strict=True)
+            taken = [one for one, is_taken in choices if is_taken and one.provider == provider]
             pay = rows.variable("pay", s, provider, cost=problem.probability[s])
             paid[pay] = problem.probability[s]
-            rows.most.append(({**{column: usd * (1 - (taken[0].discount if taken else 0.0)) for column, usd in spent.items()}, pay: -1.0}, 0.0))
+            off = taken[0].discount if taken else 0.0
+            rows.most.append(({**{column: usd * (1 - off) for column, usd in spent.items()}, pay: -1.0}, 0.0))
             if taken:
                 rows.most.append(({pay: -1.0}, -taken[0].usd_per_month))
             for column, usd in spent.items():
@@ -205,7 +207,8 @@ def _goals(problem: Problem, rows: Rows) -> None:
         losses = []
         for s in range(scenarios):
             total = sum(problem.demand[s, c, b] * problem.repeats[b] for c, b in product(of, range(blocks)))
-            losses.append({rows.names["u", s, c, b]: problem.repeats[b] / total for c, b in product(of, range(blocks))} if total > 0 else {})
+            asked = product(of, range(blocks)) if total > 0 else ()
+            losses.append({rows.names["u", s, c, b]: problem.repeats[b] / total for c, b in asked})
         if goal.served_share is not None:
             for mix in _mixes(problem.probability, goal):
                 terms = {column: q * loss for q, of_s in zip(mix, losses, strict=True) for column, loss in of_s.items()}

@@ -1,18 +1,17 @@
 """What a plan is asked besides what to buy: figures that must add up, and levers that must be pulled on the same draws."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.planning.answers import Answers, answers_of, as_json, cash, difference
 from forge1sim.planning.bound import arrived_per_day, draws_of
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.simulated import Simulated, Simulator, prices_of
-from tests.planning.platforms import written
 
 SEEDS = (1, 2, 3)
 

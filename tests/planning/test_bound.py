@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import forge1sim.planning.bound as bound_module
+from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.experiments.clairvoyant.rooms import Room
 from forge1sim.planning.bound import Bounds, arrived_per_day, bounds_of, draws_of, most_worth, pricings_of
 from forge1sim.planning.options import Options
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.simulated import Simulated, Simulator, prices_of
-from tests.planning.platforms import written
 
 SEEDS = (1, 2, 3)
 LIMITS: tuple[dict[str, Any], ...] = (

@@ -40,12 +40,16 @@ def test_each_form_of_cut_raises_some_cost(cut):
 
 
 def test_plans_that_failed_are_proposed_once_each_until_none_is_left():
-    problem, cuts = drawn(6), []
-    with pytest.raises(PlanError, match=r"cut \d+: more than a plan that broke a goal in simulation\n"):
-        while True:
+    problem, cuts, said = drawn(6), [], ""
+    while not said:
+        try:
             counts = propose(problem, cuts=cuts, gap=EXACT).counts
+        except PlanError as error:
+            said = str(error)
+        else:
             assert not any(is_within(counts, cut.counts) for cut in cuts)
             cuts.append(NotWithin(counts=counts))
+    assert "more than a plan that broke a goal in simulation\n" in said
     assert all(any(is_within(counts, cut.counts) for cut in cuts) for counts in plans(problem))
 
 

@@ -16,8 +16,8 @@ def without_spend_caps(problem):
 
 
 def with_buckets_by_model(problem):
-    rooms = [replace(room, units=room.units * (np.arange(len(problem.models)) == model)) for room in problem.rooms for model in range(len(problem.models))]
-    return replace(problem, rooms=tuple(rooms))
+    alone = np.eye(len(problem.models))
+    return replace(problem, rooms=tuple(replace(room, units=room.units * model) for room in problem.rooms for model in alone))
 
 
 def with_months_of_one_day(problem):
@@ -57,9 +57,9 @@ def without_survivals(problem):
 
 
 FAULTS = {
-    with_buckets_by_model: drawn, without_spend_caps: drawn, with_months_of_one_day: drawn, with_free_fallbacks: drawn, with_full_ceilings: drawn,
-    with_equal_chances: drawn, without_repeats: drawn, with_discounts_for_nothing: with_goals, with_tails_as_means: with_goals,
-    without_budget: with_goals, without_survivals: with_goals,
+    with_buckets_by_model: drawn, without_spend_caps: drawn, with_months_of_one_day: drawn, with_free_fallbacks: drawn,
+    with_full_ceilings: drawn, with_equal_chances: drawn, without_repeats: drawn, with_discounts_for_nothing: with_goals,
+    with_tails_as_means: with_goals, without_budget: with_goals, without_survivals: with_goals,
 }  # fmt: skip
 
 

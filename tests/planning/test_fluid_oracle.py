@@ -77,7 +77,8 @@ def test_a_rent_is_what_a_little_more_room_saves(seed):
         if room.kept_for.any() or not np.isfinite(use.usable).all() or use.usable.sum() == 0:
             continue
         step = 1e-4
-        more = replace(problem, rooms=tuple(replace(one, capacity=one.capacity * (1 + step * (at == number))) for at, one in enumerate(problem.rooms)))
+        larger = replace(room, capacity=room.capacity * (1 + step))
+        more = replace(problem, rooms=(*problem.rooms[:number], larger, *problem.rooms[number + 1 :]))
         saved = proposal.usd_per_month - propose(more, fixed=proposal.counts, gap=EXACT).usd_per_month
         expected = float((use.rent_usd * use.usable).sum()) * step
         assert saved == pytest.approx(expected, rel=1e-2, abs=1e-7 * proposal.usd_per_month)

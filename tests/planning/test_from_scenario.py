@@ -1,11 +1,11 @@
 """A scenario's terms and draws as a problem: rooms by charge rule, demand by class and block, promises as goals."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.planning.bound import arrived_per_day, draws_of
 from forge1sim.planning.demand import Demand
@@ -16,7 +16,6 @@ from forge1sim.planning.problem import Counts, Problem
 from forge1sim.planning.proposed import proposals_of
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.simulated import Prices, prices_of
-from tests.planning.platforms import written
 
 HOUR_S = 3600
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from benchmarks.platforms import platform, written
 from forge1sim.ask import Ask
 from forge1sim.planning.bound import Bounds, Least, arrived_per_day, bounds_of, draws_of, pricings_of
 from forge1sim.planning.options import Options, Plan
@@ -17,7 +18,6 @@ from forge1sim.planning.plan import first_of
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.search import Search
 from forge1sim.planning.simulated import Prices, Promise, Simulated, Simulator, prices_of
-from tests.planning.platforms import platform, written
 
 SEEDS = (1, 3, 4, 5, 6, 7, 8, 9, 11, 13)
 FOREVER = float("inf")
@@ -111,7 +111,9 @@ def test_more_capacity_that_breaks_a_promise_is_told(tables: list[Table]) -> Non
 
 
 def _broken(one: Simulated) -> Simulated:
-    promise = Promise(name="x", tier="all", metric="served_ratio", target=">= 1", mean=0, low=0, high=0, p_value=1, holds=False)
+    promise = Promise(
+        name="x", tier="all", metric="served_ratio", target=">= 1", mean=0, low=0, high=0, p_value=1, holds=False, kept_on_average=False
+    )
     return Simulated(plan=one.plan, days=one.days, fixed_usd=one.fixed_usd, prices=one.prices, promises=(promise,))
 
 

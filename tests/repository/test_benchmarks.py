@@ -43,10 +43,10 @@ def test_all_benchmarks_are_run_printed_and_kept_by_name(folder, capsys):
     assert not list(folder.glob("*.part"))
 
 
-def test_only_one_number_is_updated(folder):
-    (folder / "results.json").write_text('{"earlier": 1, "ratio": 9, "requests_per_s": 5}')
+def test_only_the_numbers_of_one_benchmark_are_updated(folder):
+    (folder / "results.json").write_text('{"earlier": 1, "peak_gib": 9, "ratio": 9, "requests_per_s": 5}')
     assert main(["--only", "ratio"], folder) == 0
-    assert kept(folder) == {"earlier": 1, "ratio": 3.0, "requests_per_s": 5}
+    assert kept(folder) == {"earlier": 1, "peak_gib": 9, "ratio": 3.0, "requests_per_s": 2000000.5}
 
 
 def test_an_unknown_name_is_answered_with_the_names_there_are(folder, capsys):

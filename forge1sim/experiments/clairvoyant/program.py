@@ -5,18 +5,14 @@ so that all limits hold and quality is delivered; its dual prices lead to better
 Wolfe, "Decomposition principle for linear programs", Operations Research 8 (1960).
 """
 
-import ctypes
-import os
-import sys
 from dataclasses import dataclass
-from functools import cache
 
-import highspy
 import numpy as np
 import pulp
 from numpy.typing import NDArray
 
 from forge1sim.experiments.clairvoyant.rooms import Room
+from forge1sim.solvers import let_highs_greet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,24 +84,10 @@ class Program:
     def solve(self, time_limit_s: float) -> Solution:
         """Solve it anew. Somebody left out, or quality out of reach, costs a penalty: there are prices in any case."""
         made = _Made(self)
-        _let_highs_greet()
+        let_highs_greet()
         solver = pulp.HiGHS(msg=False, threads=1, timeLimit=max(1.0, time_limit_s), solver="ipm", run_crossover="off")
         made.problem.solve(solver)
         return made.solution()
-
-
-@cache
-def _let_highs_greet() -> None:
-    """HiGHS prints its name on standard output when it is first made, whatever its options. That belongs on standard error."""
-    libc, kept = ctypes.CDLL(None), os.dup(1)
-    try:
-        sys.stdout.flush()
-        os.dup2(2, 1)
-        highspy.Highs()  # type: ignore[no-untyped-call]
-        libc.fflush(None)
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 class _Made:

@@ -33,7 +33,8 @@ def explain(problem: Problem, cuts: Sequence[Cut], fixed: Counts | None, *, time
     conflict, is_least = _conflict(program, slack, until, solver)
     named = "\n".join(f"  - {asked[one].words}" for one in conflict)
     each = "giving up any one of these would do" if is_least else "time ran out before this list was as short as it could be"
-    return f"nothing keeps all that is asked. In conflict ({each}):\n{named}\nThe cheapest way out:\n" + "\n".join(f"  - {one}" for one in way)
+    out = "\n".join(f"  - {one}" for one in way)
+    return f"nothing keeps all that is asked. In conflict ({each}):\n{named}\nThe cheapest way out:\n{out}"
 
 
 def _elastic(problem: Problem, cuts: Sequence[Cut], fixed: Counts | None) -> tuple[Program, Ints]:

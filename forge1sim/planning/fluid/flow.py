@@ -92,7 +92,7 @@ def add_rooms(table: Table, problem: Problem, flow: Flow, stock: list[list[Terms
         if not len(routes):
             continue
         for span in room.spans:
-            bound[np.ix_(routes, span)] = True
+            bound[np.ix_(routes, np.array(span))] = True
         for tiers, share in shares_for(room.kept_for, {problem.classes[cls].tier for cls in set(flow.routes.cls[routes].tolist())}):
             chosen = routes[[problem.classes[cls].tier in tiers for cls in flow.routes.cls[routes].tolist()]]
             made.append(_add_room(table, room, flow, chosen, stock[room.kind], (number, share), moment=moment))

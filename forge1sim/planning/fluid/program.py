@@ -17,6 +17,8 @@ from forge1sim.planning.problem import Counts, Goal, Problem, Survival
 _OBJECTIVE_SIZE = 1e5               # what a month without a single answer costs
 _LOWER = "lowered by {:.4g}"
 
+Part = tuple[Ints | int, Floats | float]        # columns and their factors
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -70,8 +72,8 @@ def build(problem: Problem, cuts: Sequence[Cut] = (), fixed: Counts | None = Non
     )  # fmt: skip
     table.columns(1, low=1.0, high=1.0, cost=refusals_usd)       # all refused, less what each answer saves
     _add_commitments(program)
-    for number, goal in enumerate(problem.goals):
-        _add_goal(program, goal, number)
+    for goal in problem.goals:
+        _add_goal(program, goal)
     _add_budget(program)
     _add_most_per_provider(program)
     _add_survivals(program)
@@ -114,7 +116,8 @@ def token_usd(problem: Problem, routes: Routes) -> Floats:
 def monthly(program: Program) -> Floats:
     """Requests a month, in expectation, that each share stands for, shape (scenarios, routes, blocks)."""
     problem = program.problem
-    return program.flow.asked() * problem.probability[:, None, None] * problem.repeats
+    requests: Floats = program.flow.asked() * problem.probability[:, None, None] * problem.repeats
+    return requests
 
 
 def _has_cost(cuts: Sequence[Cut]) -> bool:
@@ -125,7 +128,7 @@ def _most_fees(problem: Problem) -> float:
     return sum(abs(state.usd_per_month) * min(state.most, kind.at_most) for kind in problem.kinds for state in kind.states)
 
 
-def _row(program: Program, parts: Sequence[tuple[Ints | int, Floats | float]], most: float, scale: float = 1.0) -> Ints:
+def _row(program: Program, parts: Sequence[Part], most: float, scale: float = 1.0) -> Ints:
     """One row from parts (columns, factors), all divided by `scale`. Columns of -1 are left out."""
     columns = [np.atleast_1d(np.asarray(column, np.int64)).ravel() for column, _ in parts]
     factors = [np.broadcast_to(np.asarray(factor, np.float64), np.shape(column) or (1,)).ravel() for column, factor in parts]
@@ -165,7 +168,8 @@ def _most_by_class(cls: Ints, usd: Floats) -> Floats:
     """The dearest way to answer each class, in sum over blocks; `usd` has shape (routes, blocks)."""
     dearest = np.zeros((int(cls.max(initial=-1)) + 1, usd.shape[1]))
     np.maximum.at(dearest, cls, usd)
-    return dearest.sum(axis=1)
+    in_all: Floats = dearest.sum(axis=1)
+    return in_all
 
 
 def _whose(problem: Problem, tier: int | None) -> str:
@@ -176,13 +180,14 @@ def _of_tier(problem: Problem, tier: int | None) -> Bools:
     return np.array([tier is None or one.tier == tier for one in problem.classes], np.bool_)
 
 
-def _add_goal(program: Program, goal: Goal, number: int) -> None:
+def _add_goal(program: Program, goal: Goal) -> None:
     if goal.served_share is not None:
-        _add_served(program, goal, goal.served_share, number)
+        _add_served(program, goal, goal.served_share)
     problem, flow = program.problem, program.flow
     chosen = _of_tier(problem, goal.tier)[flow.routes.cls]
     columns, requests = flow.columns[:, chosen], monthly(program)[:, chosen]
-    total = max(float((problem.demand[:, _of_tier(problem, goal.tier)] * problem.probability[:, None, None] * problem.repeats).sum()), 1e-12)
+    asked = problem.demand[:, _of_tier(problem, goal.tier)] * problem.probability[:, None, None] * problem.repeats
+    total = max(float(asked.sum()), 1e-12)
     whose = _whose(problem, goal.tier)
     if goal.quality_mean is not None:
         quality = np.array([problem.classes[c].quality[m] for c, m in zip(flow.routes.cls[chosen], flow.routes.model[chosen], strict=True)])
@@ -199,7 +204,7 @@ def _whole_bill(program: Program) -> float:
     return program.money * _OBJECTIVE_SIZE
 
 
-def _add_served(program: Program, goal: Goal, share: float, number: int) -> None:
+def _add_served(program: Program, goal: Goal, share: float) -> None:
     """Served share of each scenario, then its mean, its worst, or the tail's mean.
 
     The tail by Rockafellar and Uryasev, "Optimization of conditional value-at-risk", 2000.
@@ -233,11 +238,11 @@ def _add_budget(program: Program) -> None:
     if budget is None:
         return
     odds = np.broadcast_to(problem.probability, program.discounts.shape)
-    fees = list(zip(program.stock.columns, program.fees, strict=True))
+    fees: list[Part] = list(zip(program.stock.columns, program.fees, strict=True))
     tokens = monthly(program) * token_usd(problem, flow.routes)[None, :, None]
     paid = [*fees, (flow.columns, tokens), (program.discounts, -odds), (program.unused, odds)]
-    rows = _row(program, paid, budget, program.money * _OBJECTIVE_SIZE)
-    _require(program, f"a budget of USD {budget:,.2f} a month", rows, -1.0 / (program.money * _OBJECTIVE_SIZE), "raised by USD {:,.2f}", 1.0)
+    rows = _row(program, paid, budget, _whole_bill(program))
+    _require(program, f"a budget of USD {budget:,.2f} a month", rows, -1.0 / _whole_bill(program), "raised by USD {:,.2f}", 1.0)
 
 
 def _add_most_per_provider(program: Program) -> None:
@@ -306,7 +311,7 @@ def _add_cuts(program: Program, cuts: Sequence[Cut]) -> None:
     problem = program.problem
     running = monthly(program) * _saved_usd(program)[None, :, None]
     refused_usd = all_refused_usd(problem)
-    flows = [(program.flow.columns, running), (program.beyond, -1.0)]
+    flows: list[Part] = [(program.flow.columns, running), (program.beyond, -1.0)]
     scale = _whole_bill(program)
     for number, cut in enumerate(cuts, 1):
         if isinstance(cut, NotWithin):
@@ -318,7 +323,8 @@ def _add_cuts(program: Program, cuts: Sequence[Cut]) -> None:
             if not sure:
                 _row(program, [*flows, (marks, -cut.usd)], refused_usd - cut.usd, scale)
         elif isinstance(cut, AffineCost):
-            values = [(columns, -np.array(usd)) for columns, usd in zip(program.stock.columns, cut.usd_by_coordinate, strict=True)]
+            by_kind = zip(program.stock.columns, cut.usd_by_coordinate, strict=True)
+            values: list[Part] = [(columns, -np.array(usd)) for columns, usd in by_kind]
             _row(program, [*flows, *values], refused_usd - cut.constant_usd, scale)
         else:
             _add_slope(program, cut, number)
@@ -343,8 +349,8 @@ def _higher(program: Program, counts: Counts) -> tuple[Ints, bool]:
 
 
 def _add_slope(program: Program, cut: Slope, number: int) -> None:
-    slopes = [(columns, -np.array(slope)) for columns, slope in zip(program.stock.columns, cut.slope, strict=True)]
-    at = sum(slope * count for of, counts in zip(cut.slope, cut.counts.at_or_above, strict=True) for slope, count in zip(of, counts, strict=True))
+    slopes: list[Part] = [(columns, -np.array(slope)) for columns, slope in zip(program.stock.columns, cut.slope, strict=True)]
+    at = sum(float(np.dot(of, counts)) for of, counts in zip(cut.slope, cut.counts.at_or_above, strict=True))
     scale = max([abs(slope) for of in cut.slope for slope in of] + [1e-12])
     rows = _row(program, slopes, cut.attained - at - cut.target, scale)
     _require(program, f"cut {number}: attained of at least {cut.target:g} by its slope", rows, -1.0 / scale, _LOWER,

@@ -120,7 +120,7 @@ def _proposal(program: Program, solved: Solved) -> Proposal:
         tokens_usd=float((shares * monthly(program) * token_usd(problem, flow.routes)[None, :, None]).sum()),
         discounts_usd=float((values[program.discounts] @ odds).sum()),
         unused_usd=float((values[program.unused] @ odds).sum()),
-        refusals_usd=all_refused_usd(problem) - saved_usd, beyond_usd=float(values[program.beyond]),
+        refusals_usd=max(0.0, all_refused_usd(problem) - saved_usd), beyond_usd=float(values[program.beyond]),
         bound_usd_per_month=solved.bound * program.money, proven=solved.proven,
         flows=flows, unmet=(problem.demand - flows.sum(axis=(2, 3))).clip(0.0), rooms=_rooms(program, solved, flows),
         build_s=solved.build_s, solve_s=solved.solve_s,

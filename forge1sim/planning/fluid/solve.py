@@ -43,7 +43,8 @@ def solve(table: Table, *, gap: float, time_limit_s: float, solver: SolverName =
     search = _Search(Relaxation(table), gap, began + time_limit_s, solver)
     search.built_s = perf_counter() - began
     search.run()
-    assert search.values is not None and search.prices is not None
+    assert search.values is not None
+    assert search.prices is not None
     return Solved(values=search.values, prices=search.prices, cost=search.cost, bound=min(search.bound, search.cost),
                   proven=search.is_proven, build_s=search.built_s, solve_s=perf_counter() - began - search.built_s)  # fmt: skip
 
@@ -90,7 +91,7 @@ class _Search:
 
     def _dive(self, values: Floats) -> None:
         """Round up what is nearest to the next whole number, let the rest follow, and so on: a good plan in a few small steps."""
-        whole, until = self.whole, perf_counter() + (self.until - perf_counter()) / 4
+        whole, until = self.whole, perf_counter() + (self.until - perf_counter()) / 2
         try:
             while (over := values[whole] - np.floor(values[whole] + _WHOLE)).max() > _WHOLE:
                 nearest = whole[over >= over.max() - _WHOLE]

@@ -1,6 +1,7 @@
 """How many accounts there are, by kind and state: whole numbers that say "in this state or a higher one"."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,8 @@ class Stock:
         for of_kind in self.columns:
             steps = np.arange(len(of_kind) - 1)
             if len(steps):
-                table.rows(np.tile(steps, 2), np.concatenate([of_kind[1:], of_kind[:-1]]), np.repeat([1.0, -1.0], len(steps)), np.zeros(len(steps)))
+                higher_then_lower = np.concatenate([of_kind[1:], of_kind[:-1]])
+                table.rows(np.tile(steps, 2), higher_then_lower, np.repeat([1.0, -1.0], len(steps)), np.zeros(len(steps)))
         self._marks: dict[Coordinate, dict[int, int]] = {}
 
     def all_of(self, kind: int) -> list[Terms]:
@@ -69,7 +71,7 @@ class Stock:
         here = np.zeros(len(marks) + 1, np.int64)
         self.table.rows(here, [column, *columns], [-1.0, *np.diff(counts, prepend=low)], -low)
         self.table.rows(here, [column, *columns], [1.0, *-np.diff(counts, append=high + 1)], counts[0] - 1)
-        for lower, higher in zip(columns[:-1], columns[1:], strict=True):
+        for lower, higher in pairwise(columns):
             self.table.rows([0, 0], [higher, lower], [1.0, -1.0], 0.0)
 
 

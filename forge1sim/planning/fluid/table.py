@@ -51,8 +51,11 @@ class Table:
 
     def enter(self, row: ArrayLike, column: ArrayLike, factor: ArrayLike) -> None:
         """More entries, in rows that there are."""
-        rows, columns, factors = np.broadcast_arrays(np.asarray(row, np.int64), np.asarray(column, np.int64), np.asarray(factor, np.float64))
-        self._entries.append((rows.ravel(), columns.ravel(), factors.ravel()))
+        rows, columns = np.asarray(row, np.int64), np.asarray(column, np.int64)
+        factors = np.asarray(factor, np.float64)
+        shape = np.broadcast_shapes(rows.shape, columns.shape, factors.shape)
+        self._entries.append((np.broadcast_to(rows, shape).ravel(), np.broadcast_to(columns, shape).ravel(),
+                              np.broadcast_to(factors, shape).ravel()))  # fmt: skip
 
     def set_cost(self, cost: Floats) -> None:
         """Minimize this instead; shape (columns,)."""
@@ -98,8 +101,10 @@ class Table:
         """All entries, shape (rows, columns); what is entered twice is added."""
         from scipy.sparse import csr_array
 
-        rows, columns, factors = (np.concatenate(part) for part in zip(*self._entries, strict=True)) if self._entries else ([], [], [])
-        made = csr_array((factors, (rows, columns)), shape=(self.row_count, self.column_count))
+        rows = np.concatenate([entry[0] for entry in self._entries] or [np.zeros(0, np.int64)])
+        columns = np.concatenate([entry[1] for entry in self._entries] or [np.zeros(0, np.int64)])
+        factors = _joined([entry[2] for entry in self._entries])
+        made: csr_array[np.float64] = csr_array((factors, (rows, columns)), shape=(self.row_count, self.column_count))
         made.eliminate_zeros()
         return made
 
