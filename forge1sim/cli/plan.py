@@ -40,6 +40,7 @@ def plan(
     minutes: Annotated[float, typer.Option("--minutes", help="Longest time of the search; verification comes on top.", min=0.01)] = 20.0,
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
     backend: BackendOption = BackendName.PROCESSES,
+    levers: Annotated[bool, typer.Option("--levers", help="Also simulate what is not bought: raised limits, caching, smoothing.")] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the planned scenario and the purchases here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
     policy_folders: PolicyFolderOption = None,
@@ -60,7 +61,7 @@ def plan(
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
     with _progress(quiet) as on_round:
-        planned = find_plan(ask, workers=workers, backend=backend.value, minutes=minutes, on_round=on_round)
+        planned = find_plan(ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, on_round=on_round)
     if out is not None:
         with result_folder(out, force=force) as folder:
             write_plan(planned, ask, folder)
@@ -105,5 +106,27 @@ def _print(planned: "Planned", no_color: bool) -> None:
     ]
     title = f"promises on {len(planned.verified.days)} fresh days"
     print_table(("promise", "tier", "measure", "target", "mean", "95% of the mean", "holds"), promises, title=title, no_color=no_color)
+    _print_answers(planned, no_color)
     for sentence in sentences(planned):
         print(sentence)
+
+
+def _print_answers(planned: "Planned", no_color: bool) -> None:
+    """What accounts and levers are worth, and what the bill comes to per unit."""
+    answers = planned.answers
+    worth = [
+        (
+            one.name, one.rent_usd_per_month, one.rents[0].limit if one.rents else "", one.more.shown() if one.more else "not simulated",
+            "; ".join(one.breaks) or (one.fewer.shown() if one.fewer else ""),
+        )
+        for one in answers.worth
+    ]  # fmt: skip
+    columns = ("account", "USD/month at the margin", "tightest limit", "one more", "one fewer breaks, or is")
+    print_table(columns, worth, title="what each account is worth", no_color=no_color)
+    if answers.levers:
+        levers = [(one.name, one.difference.shown(), "yes" if one.keeps_promises else "; ".join(one.breaks)) for one in answers.levers]
+        print_table(("instead of buying", "the bill", "promises hold"), levers, title="levers", no_color=no_color)
+    units = [
+        (one.name, one.usd_per_month, one.per(one.requests), one.per(one.tokens / 1e6), one.per(one.tenants)) for one in answers.unit_costs
+    ]
+    print_table(("tier", "USD/month", "a request", "a million tokens", "a tenant"), units, title="unit costs", no_color=no_color)

@@ -26,6 +26,7 @@ from forge1sim.planning.problem import Counts, Problem
 from forge1sim.planning.reach import Demanded, Reach
 from forge1sim.planning.simulated import Prices, Simulated
 from forge1sim.workload.table import NEVER_US
+from policies.layout import LimitRow
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -131,7 +132,7 @@ class Bounds:
         return found
 
     def of_all(self, options: Options, seen: Sequence[Simulated]) -> float:
-        """The least cost of any plan of the options, fees included, without going through them: affine bounds are minimized entry by entry."""
+        """The least cost of any plan of the options, fees included: affine bounds are minimized entry by entry."""
         own = self._own(seen)
         return max(
             one.constant_usd(own) + sum(
@@ -171,14 +172,14 @@ def bounds_of(demand: Demand, prices: Prices, seeds: Sequence[int], pricings: Se
             least[number].append(_least(values, choices.tier, len(refusal_usd)))
             worth[number] += _worth(choices, of_set, len(reach.seats)) / len(seeds)
     found = [
-        Affine(of_draws=tuple(of_draws), usd_per_account=_by_state(reach, usd * prices.days_per_month), days_per_month=prices.days_per_month)
-        for of_draws, usd in zip(least, worth, strict=True)
+        Affine(of_draws=tuple(one), usd_per_account=_by_state(reach, usd * prices.days_per_month), days_per_month=prices.days_per_month)
+        for one, usd in zip(least, worth, strict=True)
     ]
     return Bounds(found, len(refusal_usd))
 
 
 def pricings_of(demand: Demand, prices: Prices, time_limit_s: float = _SOLVE_S) -> list[Rents]:
-    """Prices of room from the fluid program with integers fixed: at its own best, and with an account fewer of each kind.
+    """Prices of room from the fluid program with integers fixed: at its own best, and with accounts fewer.
 
     What no price stands for (promises, budget, shares of providers) is left out, so that there is always an answer.
     """
@@ -192,18 +193,25 @@ def pricings_of(demand: Demand, prices: Prices, time_limit_s: float = _SOLVE_S) 
 
 
 def _one_fewer(counts: Counts, problem: Problem) -> list[Counts]:
-    found = []
-    for row, (of_kind, kind) in enumerate(zip(counts.accounts, problem.kinds, strict=True)):
-        if sum(of_kind) > kind.at_least:
-            state = max(state for state, count in enumerate(of_kind) if count)
-            fewer = tuple(count - (at == state) for at, count in enumerate(of_kind))
-            found.append(Counts(accounts=(*counts.accounts[:row], fewer, *counts.accounts[row + 1 :])))
-    return found
+    """An account fewer of every kind at once, and of each kind alone, as far as that may be."""
+    fewer = [
+        tuple(count - (state == _highest(of_kind)) for state, count in enumerate(of_kind)) if sum(of_kind) > kind.at_least else of_kind
+        for of_kind, kind in zip(counts.accounts, problem.kinds, strict=True)
+    ]
+    alone = [
+        Counts(accounts=(*counts.accounts[:row], less, *counts.accounts[row + 1 :]))
+        for row, less in enumerate(fewer) if less != counts.accounts[row]
+    ]  # fmt: skip
+    return [Counts(accounts=tuple(fewer)), *alone]
+
+
+def _highest(of_kind: Sequence[int]) -> int:
+    return max((state for state, count in enumerate(of_kind) if count), default=-1)
 
 
 def _rents(demand: Demand, problem: Problem, proposal: Proposal) -> Rents:
     """The program's prices of a month's mean draw, as prices of a draw."""
-    limit_of = {}
+    limit_of: dict[RoomKey, LimitRow] = {}
     for limit in demand.reach.layout.limits:
         limit_of.setdefault((demand.reach.seats[limit.account].entry, *key_of(demand.reach, limit)), limit)
     keys = [key for key, limit in limit_of.items() if limit.window != "acceleration"]
@@ -307,11 +315,15 @@ def _worth(choices: Demanded, priced: Sequence[tuple[Room, Floats]], seats: int)
 
 
 def most_worth(room: Room, price: Floats) -> float:
-    """At least what any use that a room allows is worth at a price by block, shape (blocks,)."""
+    """At least what any use that a room allows is worth at a price by block, shape (blocks,).
+
+    A level is worth what comes in, at the price of the block, and what may be carried into a dearer block or borrowed from a cheaper one.
+    """
     found = np.inf
     if room.has_level:
-        before = np.concatenate([[room.opening], room.cap[:-1]])
-        found = float(price @ np.maximum(0.0, np.maximum(before, 0.0) + room.gain + room.over))
+        rise = np.diff(price, append=0.0)
+        carried = np.maximum(rise, 0.0) @ np.maximum(room.cap, 0.0) + float(np.maximum(-rise, 0.0).sum()) * room.over
+        found = float(price @ room.gain + price[0] * room.opening + carried)
     by_window, ends = 0.0, -1
     for lo, hi, amount in sorted(room.windows):
         if lo > ends + 1 and price[ends + 1 : lo].any():

@@ -24,14 +24,15 @@ Flags = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 MOST_BLOCKS = 24
 MINUTE_US = 60_000_000
+_MOST_WAITS = 0.9                   # of waits with an end, the share that a block is no shorter than
 _SIZES = (0.5, 0.85)                # quantiles of tokens where one size ends
 
 
-def cut(reach: Reach, longest_wait_s: float) -> Blocks:
-    """At most about 24 blocks of equal length over the horizon, none shorter than a request may wait, and one after it."""
+def cut(reach: Reach, usual_wait_s: float) -> Blocks:
+    """At most about 24 blocks of equal length over the horizon, none shorter than most requests may wait, and one after it."""
     loaded = reach.options.loaded
     horizon_s, end_us = loaded.horizon_us / 1e6, loaded.start_us + loaded.horizon_us
-    least_s = max(horizon_s / MOST_BLOCKS, min(longest_wait_s, horizon_s))
+    least_s = max(horizon_s / MOST_BLOCKS, min(usual_wait_s, horizon_s))
     usual_s = next((length for length in BLOCK_SECONDS if length >= least_s), least_s)
     return cut_time(loaded.start_us, end_us, end_us + loaded.drain_us + 1, max(1, round(usual_s * 1e6)))
 
@@ -62,7 +63,7 @@ class Demand:
         requests, layout = first.requests, reach.layout
         waits_us = np.minimum(requests["deadline_us"], requests["cancel_us"]) - requests["arrive_us"]
         finite = waits_us[waits_us < (1 << 60)]
-        self.reach, self.blocks = reach, cut(reach, float(finite.max(initial=0)) / 1e6)
+        self.reach, self.blocks = reach, cut(reach, float(np.quantile(finite, _MOST_WAITS)) / 1e6 if len(finite) else 0.0)
         self.size_edges = np.quantile(requests["input_tokens"] + requests["output_tokens"], _SIZES)
         self.accesses = int(first.open_routes.shape[0])
         self.models = len(layout.models)
@@ -87,12 +88,12 @@ class Demand:
         uses = {rule: answer_s(choices) if rule == SECONDS else choices.uses(rule) for rule in self.rules}
         model_of = np.array([route.model for route in choices.routes])
         suits = np.stack([is_open[:, model_of == model].any(axis=1) for model in range(self.models)], axis=1).astype(np.float64)
-        self.open_count += by_key @ is_open.astype(np.float64)
-        self.suited += by_key @ suits
-        self.usd += by_key @ (suits * choices.nano_usd) / 1e9
-        self.quality += by_key @ (suits * choices.quality_pm) / 1e3
+        self.open_count += np.asarray(by_key @ is_open.astype(np.float64))
+        self.suited += np.asarray(by_key @ suits)
+        self.usd += np.asarray(by_key @ (suits * choices.nano_usd)) / 1e9
+        self.quality += np.asarray(by_key @ (suits * choices.quality_pm)) / 1e3
         for rule, found in uses.items():
-            self.uses[rule] += by_key @ (suits * found)
+            self.uses[rule] += np.asarray(by_key @ (suits * found))
         block = self.blocks.of(choices.requests["arrive_us"])
         self.counts.append(np.bincount(key * count + block, minlength=self.keys * count).reshape(self.keys, count).astype(np.float64))
         self.per_min.append(self._per_min(choices, is_open, uses))

@@ -63,10 +63,9 @@ def plan_of(options: Options, counts: Counts, reservation: int = 0) -> Plan:
         states.append(max((state for state, count in enumerate(of_kind) if count), default=0))
     plan = Plan(counts=tuple(number), states=tuple(states), reservation=reservation)
     for row in sorted(range(len(number)), key=lambda row: options.entries[row].states[0].usd_per_month):
-        if options.reaches_all_models(plan):
-            break
         if not plan.counts[row] and options.entries[row].at_most:
-            plan = Plan(counts=(*plan.counts[:row], 1, *plan.counts[row + 1 :]), states=plan.states, reservation=reservation)
+            more = Plan(counts=(*plan.counts[:row], 1, *plan.counts[row + 1 :]), states=plan.states, reservation=reservation)
+            plan = more if options.models_reached(more) > options.models_reached(plan) else plan
     return plan
 
 
@@ -183,7 +182,7 @@ def _gives(limit: LimitRow, span: tuple[int, ...], blocks: Blocks, which: Which)
     if limit.window == "none":
         return limit.amount * length_us / 1e6
     if limit.window_us == 0:
-        return limit.amount * length_us / MINUTE_US + (limit.depth if which == "bound" else 0.0)
+        return limit.amount * length_us / MINUTE_US + (limit.depth if which == "bound" and span[0] == 0 else 0.0)
     windows = length_us / limit.window_us
     return limit.amount * (float(np.ceil(windows)) if which == "bound" else windows)
 

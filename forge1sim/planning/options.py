@@ -192,12 +192,15 @@ class Options:
 
     def reaches_all_models(self, plan: Plan) -> bool:
         """Whether every model is served by an account that is not dedicated to one tier, as far as one ever was."""
-        reached = {
+        return self._all_models <= self.models_reached(plan)
+
+    def models_reached(self, plan: Plan) -> set[str]:
+        """Models that an account serves which is not dedicated to one tier."""
+        return {
             model
             for one, count in zip(self.entries, plan.counts, strict=True) if count and one.account.dedicated_to is None
             for model in self._models_of(one)
         }  # fmt: skip
-        return self._all_models <= reached
 
     @cached_property
     def _all_models(self) -> set[str]:

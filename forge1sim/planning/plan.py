@@ -10,7 +10,16 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
-from forge1sim.planning.bound import Bounds, Draw, arrived_per_day, bounds_of, draws_of, floor_usd_per_month, pricings_of
+from forge1sim.planning.answers import Answers, answers_of
+from forge1sim.planning.bound import (
+    Bounds,
+    Draw,
+    arrived_per_day,
+    bounds_of,
+    draws_of,
+    floor_usd_per_month,
+    pricings_of,
+)
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.proposed import proposals_of
@@ -28,12 +37,14 @@ OnRound = Callable[[Round], None]
 
 def plan(
     scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES,
-    on_round: OnRound = lambda _: None,
+    levers: bool = False, on_round: OnRound = lambda _: None,
 ) -> Planned:  # fmt: skip
     """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
 
-    Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. `on_round` is called
-    after each round. Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
+    Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. With
+    `levers`, what else would help is simulated, too. `on_round` is called after each round.
+
+    Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
     """
     began_s, ask = time.perf_counter(), Ask.of(scenario)
     if not (isfinite(minutes) and minutes > 0):
@@ -65,7 +76,8 @@ def plan(
     verified = _verify(search, ask, options, simulator, until_s, after)
     _look_one_below(search, after)
     assert search.best is not None
-    return _told(search, bounds, draws, verified, began_s)
+    answers = answers_of(demand, search.best, list(search.seen.values()), simulator, seeds, levers=levers)
+    return _told(search, bounds, draws, verified, answers, began_s)
 
 
 def first_of(options: Options) -> list[Plan]:
@@ -127,7 +139,9 @@ def _look_one_below(search: Search, on_round: OnRound) -> None:
         search.look(unseen, "what each account is for", on_round)
 
 
-def _told(search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simulated, began_s: float) -> Planned:
+def _told(
+    search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simulated, answers: Answers, began_s: float
+) -> Planned:  # fmt: skip
     best, options = search.best, search.options
     assert best is not None
     floor_usd = floor_usd_per_month(draws, best.prices)
@@ -140,7 +154,8 @@ def _told(search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simul
         bigger, smaller = search.exceptions[0]
         why = f"{options.shown(bigger)} broke a promise that {options.shown(smaller)} kept, so cuts prove nothing here"
     if options.is_box:
-        why = f"{why or 'none is cheaper'} among the {len(options):,} plans about the program's proposal; the terms allow more than {MOST_PLANS:,}"
+        among = f"among the {len(options):,} plans about the program's proposal; the terms allow more than {MOST_PLANS:,}"
+        why = f"{why or 'none is cheaper'} {among}"
     cost = mean_interval(verified.fixed_usd + verified.running_usd)
     total = best.usd_per_month - lower_usd
     decided = best.usd_per_month - floor_usd
@@ -160,7 +175,7 @@ def _told(search: Search, bounds: Bounds, draws: Sequence[Draw], verified: Simul
         exceptions=exceptions, rounds=tuple(search.rounds), plans=len(options), simulated=len(search.seen),
         days=sum(len(one.days) for one in search.seen.values()) + len(verified.days),
         requests=float(np.mean([sum(draw.arrived) for draw in draws])),
-        cost=cost, overrides=options.overrides(best.plan), said=said_of(options), seconds=time.perf_counter() - began_s,
+        cost=cost, overrides=options.overrides(best.plan), answers=answers, said=said_of(options), seconds=time.perf_counter() - began_s,
     )  # fmt: skip
 
 

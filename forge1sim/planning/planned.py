@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
+from forge1sim.planning.answers import Answers
+from forge1sim.planning.answers import as_json as answers_json
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.search import Round
 from forge1sim.planning.simulated import Promise, Simulated
@@ -79,6 +81,7 @@ class Planned:
     requests: float
     cost: Interval
     overrides: tuple[str, ...]
+    answers: Answers = field(repr=False)
     said: tuple[str, ...]
     seconds: float
 
@@ -137,6 +140,7 @@ def as_json(planned: Planned) -> dict[str, Any]:
         "days_simulated": planned.days,
         "requests_per_day": planned.requests,
         "overrides": list(planned.overrides),
+        "answers": answers_json(planned.answers),
         "notes": list(planned.said),
         "seconds": round(planned.seconds, 3),
     }  # fmt: skip

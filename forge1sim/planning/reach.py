@@ -51,7 +51,7 @@ class Demanded(Choices):
         layout = self.realised.layout
         names = [tier.name for tier in self.realised.bundle.tiers]
         of_group = np.array([names.index(str(group.tier)) for group in layout.tenant_groups], dtype=np.int64)
-        return of_group[np.array(layout.tenant_group, dtype=np.int64)[self.requests["tenant"]]]
+        return np.asarray(of_group[np.array(layout.tenant_group, dtype=np.int64)[self.requests["tenant"]]])
 
 
 class Reach:

@@ -28,9 +28,9 @@ OWN_REASONS = (TENANT_LIMIT, TENANT_BUDGET, REQUEST_BUDGET, NOT_ELIGIBLE, TOO_LA
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One replication of a plan. `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those refused for the
-    client's own limits or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order.
-    `served` counts answers by provider."""
+    """One replication of a plan. `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those
+    refused for the client's own limits or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order.
+    `served` counts answers by provider; what ends in `_by_tier` is of the answered, with what their attempts cost."""
 
     arrived: tuple[int, ...]
     refused: tuple[int, ...]
@@ -38,6 +38,9 @@ class Day:
     tokens_usd: float
     slo: tuple[float, ...]
     served: dict[str, int]
+    served_by_tier: tuple[int, ...] = ()
+    usd_by_tier: tuple[float, ...] = ()
+    tokens_by_tier: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,17 +147,22 @@ class Simulated:
 def day_of(ask: Ask) -> Day:
     """Simulate one replication. Raises ScenarioError, WorkloadError or RunError."""
     from forge1sim.metrics import columns as c
+    from forge1sim.metrics.tables import TENANT, tier_counts
     from forge1sim.run import simulate
 
     result = simulate(ask.load(), driver=ask.driver, seed=ask.seed, hash_log=False)
     tiers = result.metrics.state.tier
     ends = tiers[:, c.TIER_UNSERVED :].reshape(len(tiers), len(c.UNSERVED_KINDS), c.REASONS)[:, :2].sum(axis=1)
     own = ends[:, OWN_REASONS].sum(axis=1)
-    rows = result.summary["tiers"].values()
-    still = [row["arrived"] - row["served"] - row["rejected"] - row["expired"] - row["cancelled"] for row in rows]
+    counts = tier_counts(result.metrics)
+    arrived, served, usd = (counts[:, TENANT(name)] for name in ("arrived", "served", "cost_nano_usd"))
+    still = arrived - served - sum(counts[:, TENANT(name)] for name in ("rejected", "expired", "cancelled"))
+    tokens = counts[:, TENANT("input_tokens")] + counts[:, TENANT("output_tokens")]
     return Day(
-        arrived=tuple(row["arrived"] for row in rows), refused=tuple((ends.sum(axis=1) - own + still).tolist()), own=tuple(own.tolist()), tokens_usd=result.summary["cost_usd"],
-        slo=tuple(_seen(slo) for slo in result.slos), served=_by_provider(result.summary["accounts"].values()),
+        arrived=tuple(arrived.tolist()), refused=tuple((ends.sum(axis=1) - own + still).tolist()), own=tuple(own.tolist()),
+        tokens_usd=result.summary["cost_usd"], slo=tuple(_seen(slo) for slo in result.slos),
+        served=_by_provider(result.summary["accounts"].values()), served_by_tier=tuple(served.tolist()),
+        usd_by_tier=tuple((usd / 1e9).tolist()), tokens_by_tier=tuple(tokens.tolist()),
     )  # fmt: skip
 
 
@@ -200,6 +208,11 @@ class Simulator:
         days = dict(zip(able, self._days([(plan, ()) for plan in able], seeds), strict=True))
         found = [self._simulated(plan, days.get(plan, ()), why) for plan, why in zip(plans, impossible, strict=True)]
         return self._with_losses(found, seeds) if self.losses else found
+
+    def changed(self, wanted: Sequence[tuple[Plan, tuple[str, ...]]], seeds: Sequence[int]) -> list[Simulated]:
+        """Plans under further `path=value` changes of the scenario, losses left out. Raises ScenarioError or PlanError."""
+        days = self._days(wanted, seeds)
+        return [self._simulated(plan, of_plan, "") for (plan, _), of_plan in zip(wanted, days, strict=True)]
 
     def _with_losses(self, found: Sequence[Simulated], seeds: Sequence[int]) -> list[Simulated]:
         """The same, with what must be survived, for plans that keep all promises without it."""

@@ -4,7 +4,7 @@ Every plan of a dozen small platforms is simulated once; the search is then give
 planted one by one in the search and in the bound: each must be caught by the same checks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +38,10 @@ class Table:
         return min((one.usd_per_month for one in self.all.values() if one.holds), default=FOREVER)
 
     def search(self) -> Search:
-        """A search that gets the results it asks for."""
+        """A search that gets the results it asks for. It has the bound without limits alone, so that much is left to the search."""
         fixed = np.array([self.options.fixed_usd_per_month(plan) for plan in self.options.plans])
-        bounds_usd = fixed + self.bounds.of(self.options.plans, list(self.all.values()))
+        plain = Bounds(self.bounds.affine[:1], self.bounds.tiers)
+        bounds_usd = fixed + plain.of(self.options.plans, list(self.all.values()))
         return Search(self.options, lambda plans, _seeds: [self.all[plan] for plan in plans], bounds_usd, (1, 2, 3))
 
     def violations(self) -> list[str]:
@@ -54,7 +55,7 @@ class Table:
             found.append("the plan found breaks a promise")
         if search.bound_usd > self.cheapest_usd:
             found.append(f"bound {search.bound_usd} is above the cheapest, {self.cheapest_usd}")
-        running = search.bounds_usd - np.array([self.options.fixed_usd_per_month(plan) for plan in self.options.plans])
+        running = self.bounds.of(self.options.plans, list(self.all.values()))
         for plan, bound_usd in zip(self.options.plans, running, strict=True):
             seen = self.all[plan]
             if not seen.impossible and bound_usd > seen.usd_per_month - seen.fixed_usd + 1e-9:
@@ -165,7 +166,9 @@ def _bounds_without_clients_who_leave(patch: pytest.MonkeyPatch) -> None:
 
 
 def _bounds_with_room_for_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Bounds, "of", lambda self, plans, seen: np.full(len(plans), max(one.constant_usd(self._own(seen)) for one in self.affine)))
+    def constant(self: Bounds, plans: Sequence[Plan], seen: Sequence[Simulated]) -> object:
+        return np.full(len(plans), max(one.constant_usd(self._own(seen)) for one in self.affine))
+    patch.setattr(Bounds, "of", constant)
 
 
 FAULTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
