@@ -18,7 +18,7 @@ def platform(seed: int) -> dict[str, Any]:
     if seed % 3 == 0:
         accounts.append({**_account(rng, 0), "name": "kept", "dedicated_to": "enterprise", "count": 1})
     per_s = float(rng.uniform(0.5, 1.6))
-    scenario = {
+    scenario: dict[str, Any] = {
         "name": f"platform {seed}", "horizon_s": 400, "models": models, "accounts": accounts,
         "tenants": [
             _tenants("large", 250_000, per_s / 2, {"auto": 3, "one": 1}, rng),
