@@ -39,6 +39,7 @@ _HOUR_US = 3_600_000_000
 MOST_AGGREGATED = 4                 # draws that the program's demand is taken from
 MOST_PRICINGS = 6
 _SOLVE_S = 10.0
+_TOLERANCE = 1e-6                   # by which a solver may overstate what it proves
 _KEPT_SHARE = 0.05                  # of a tier's requests whose values are kept one by one
 _MOST_WAIT = 4                      # blocks after its first that a request is looked at one by one
 
@@ -132,18 +133,32 @@ class Bounds:
         return found
 
     def of_all(self, options: Options, seen: Sequence[Simulated]) -> float:
-        """The least cost of any plan of the options, fees included: affine bounds are minimized entry by entry."""
+        """The least cost of any plan of the terms, fees included, by a small program over accounts in place of going through plans."""
+        from scipy.optimize import Bounds as Limits
+        from scipy.optimize import LinearConstraint, milp
+
         own = self._own(seen)
-        return max(
-            one.constant_usd(own) + sum(
-                min(
-                    count * (state.usd_per_month - worth)
-                    for state, worth in zip(entry.states, usd, strict=True) for count in (entry.at_least, entry.at_most)
-                )
-                for entry, usd in zip(options.entries, one.usd_per_account, strict=True)
-            )
-            for one in self.affine
+        of = [(row, state) for row, entry in enumerate(options.entries) for state in range(len(entry.states))]
+        fees = [options.entries[row].states[state].usd_per_month for row, state in of]
+        most = np.array([options.entries[row].at_most for row, _ in of], dtype=np.float64)
+        constants = np.array([one.constant_usd(own) for one in self.affine])
+        worth = np.array([[one.usd_per_account[row][state] for row, state in of] for one in self.affine])
+        # Running cost, the last column, is at least each affine bound; large figures are divided out row by row.
+        scale = np.maximum(np.abs(constants), 1.0)
+        above = np.hstack([worth, np.ones((len(constants), 1))]) / scale[:, None]
+        of_entry = np.array([[float(row == entry) for row, _ in of] + [0.0] for entry in range(len(options.entries))])
+        found = milp(
+            np.array([*fees, 1.0]), integrality=np.array([1] * len(of) + [0]),
+            bounds=Limits(np.zeros(len(of) + 1), np.append(most, np.inf)),
+            constraints=[
+                LinearConstraint(above, lb=constants / scale),
+                LinearConstraint(of_entry, lb=[one.at_least for one in options.entries], ub=[one.at_most for one in options.entries]),
+            ],
+            options={"time_limit": _SOLVE_S},
         )  # fmt: skip
+        bound = found.mip_dual_bound if found.mip_dual_bound is not None else found.fun
+        plain = float(constants[0]) + sum(min(entry.at_least * state.usd_per_month for state in entry.states) for entry in options.entries)
+        return max(plain, (1 - _TOLERANCE) * float(bound)) if bound is not None and np.isfinite(bound) else plain
 
     def _own(self, seen: Sequence[Simulated]) -> list[list[int]]:
         simulated = [one for one in seen if one.days]
