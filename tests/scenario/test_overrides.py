@@ -93,3 +93,8 @@ def test_what_fits_nowhere_is_said(tmp_path, override, said):
     assert said in str(caught.value)
     assert str(caught.value).startswith("--set ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_named_item_is_left_out_by_drop(tmp_path):
+    assert [group.name for group in _set(tmp_path, "tenants.big.drop=true").groups] == ["small"]
+    assert [group.name for group in _set(tmp_path, "tenants.big.count=2", "tenants.small.drop=true").groups] == ["big"]
