@@ -17,12 +17,12 @@ def platform(seed: int) -> dict[str, Any]:
     accounts = [_account(rng, row) for row in range(count)]
     if seed % 3 == 0:
         accounts.append({**_account(rng, 0), "name": "kept", "dedicated_to": "enterprise", "count": 1})
-    per_s = float(rng.uniform(0.5, 1.6))
+    per_s = float(rng.uniform(0.9, 2.2))
     scenario: dict[str, Any] = {
-        "name": f"platform {seed}", "horizon_s": 400, "models": models, "accounts": accounts,
+        "name": f"platform {seed}", "horizon_s": 300, "models": models, "accounts": accounts,
         "tenants": [
-            _tenants("large", 250_000, per_s / 2, {"auto": 3, "one": 1}, rng),
-            _tenants("small", 5_000, per_s, {"auto": 1}, rng),
+            _tenants("large", "enterprise", per_s / 2, {"auto": 3, "one": 1}, rng),
+            _tenants("small", "standard", per_s, {"auto": 1}, rng),
         ],
         "slos": [
             {"name": "large are served", "tier": "enterprise", "metric": "served_ratio", "at_least": 0.98},
@@ -31,7 +31,7 @@ def platform(seed: int) -> dict[str, Any]:
             {"name": "answers are good", "tier": "all", "metric": "quality_mean", "at_least": 0.6},
         ],
         "plan": {
-            "draws": 3, "fresh_draws": 5, "refusal_usd": {"enterprise": 60, "standard": 5},
+            "draws": 3, "fresh_draws": 5, "refusal_usd": {"enterprise": 0.004, "standard": 0.001},
             "accounts": [
                 {"name": one["name"], "at_most": int(rng.integers(one["count"], 5 if count < 3 else 4)), "permission": "ours"}
                 for one in accounts
@@ -76,9 +76,9 @@ def _account(rng: np.random.Generator, row: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tenants(name: str, contract_usd: int, per_s: float, models: dict[str, int], rng: np.random.Generator) -> dict[str, Any]:
+def _tenants(name: str, tier: str, per_s: float, models: dict[str, int], rng: np.random.Generator) -> dict[str, Any]:
     return {
-        "name": name, "count": 3, "contract_usd_per_month": contract_usd,
+        "name": name, "count": 3, "tier": tier, "contract_usd_per_month": 100,
         "demand": {
             "requests_per_s": per_s, "models": models, "max_output_tokens": 300, "cancel_probability": 0.01,
             "input_tokens": {"kind": "lognormal", "mean": 400, "cv": 1, "at_most": 4000},

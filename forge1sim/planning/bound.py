@@ -157,8 +157,17 @@ class Bounds:
             options={"time_limit": _SOLVE_S},
         )  # fmt: skip
         bound = found.mip_dual_bound if found.mip_dual_bound is not None else found.fun
-        plain = float(constants[0]) + sum(min(entry.at_least * state.usd_per_month for state in entry.states) for entry in options.entries)
-        return max(plain, (1 - _TOLERANCE) * float(bound)) if bound is not None and np.isfinite(bound) else plain
+        proven = bound is not None and np.isfinite(bound)
+        return max(self._crude(options, constants), float(bound) - _TOLERANCE * abs(float(bound)) if proven else -np.inf)
+
+    def _crude(self, options: Options, constants: Floats) -> float:
+        """The same without a program: fees of the fewest accounts, and each affine bound with the most of everything."""
+        fees = sum(entry.at_least * min(state.usd_per_month for state in entry.states) for entry in options.entries)
+        most = [
+            sum(entry.at_most * max(0.0, *usd) for entry, usd in zip(options.entries, one.usd_per_account, strict=True))
+            for one in self.affine
+        ]
+        return float(fees + (constants - np.array(most)).max())
 
     def _own(self, seen: Sequence[Simulated]) -> list[list[int]]:
         simulated = [one for one in seen if one.days]
