@@ -5,7 +5,6 @@ asked, at the platform's busiest time. So clients of few large requests and of m
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
-from forge1sim.experiments.clairvoyant.choices import COST, SECONDS, Pool
+from forge1sim.experiments.clairvoyant.choices import Choices
 from forge1sim.experiments.clairvoyant.realised import Realised, requests_of
 from forge1sim.planning.bound import Demanded
 from forge1sim.scenario.load import LoadedScenario, durations_in_seconds, load_scenario
@@ -162,15 +161,19 @@ class Client:
         """Load of one request per second: the mean over what it asks for."""
         total = 0.0
         for name, share in self.wishes.items():
-            total += share / self.capacity_per_s(name)
+            capacity = self.capacity_per_s(name)
+            total += share / capacity if capacity > 0 else 0.0
         return max(total, busy.least_per_request)
 
     def capacity_per_s(self, wish: str) -> float:
         """How many of its requests with this wish the accounts could answer per second; infinite if nothing binds."""
+        return capacity_per_s(self.choices, self.rows_of(wish))
+
+    def rows_of(self, wish: str) -> Flags:
+        """Which of the sampled requests have a wish, shape (n,); all where it is so rare that none has."""
         models = [model.name for model in self.choices.realised.layout.models]
-        wanted = -1 if wish == AUTO_NAME else models.index(wish)
-        rows = np.asarray(self.choices.requests["wanted"] == wanted)
-        return capacity_per_s(self.choices, rows if rows.any() else np.ones(len(rows), dtype=bool))
+        rows = np.asarray(self.choices.requests["wanted"] == (-1 if wish == AUTO_NAME else models.index(wish)))
+        return rows if rows.any() else np.ones(len(rows), dtype=bool)
 
     @cached_property
     def factors(self) -> Floats:
@@ -188,10 +191,12 @@ def sampled(loaded: LoadedScenario, group: ScenarioTenants) -> tuple[Layout, NDA
     """A platform with this group alone, and about SAMPLED of its requests."""
     layout = lay_out(loaded.platform.model_copy(update={"tenants": loaded.platform.tenants[-1:]}), loaded.start_us)
     names = [model.name for model in layout.models]
-    steady = {"requests_per_s": float(SAMPLED), "diurnal": None, "weekend_factor": 1.0, "growth_per_week": 0.0, "sessions": None}
+    horizon_s = loaded.horizon_us / 1e6
+    steady = {"requests_per_s": SAMPLED / horizon_s, "requests_per_s_each": None, "starts_after_s": 0.0, "onboarding_over_s": 0.0}
+    flat = {"diurnal": None, "weekend_factor": 1.0, "growth_per_week": 0.0}
     assert group.demand is not None
-    alike = group.model_copy(update={"demand": group.demand.model_copy(update=steady | {"requests_per_s_each": None})})
-    workload = build_workload((Synthetic(),), [alike], names, loaded.start_us, 1.0, loaded.seed)
+    alike = group.model_copy(update={"demand": group.demand.model_copy(update=steady | flat)})
+    workload = build_workload((Synthetic(),), [alike], names, loaded.start_us, horizon_s, loaded.seed)
     return layout, np.concatenate(list(workload.chunks()))
 
 
@@ -204,12 +209,12 @@ def _choices(loaded: LoadedScenario, layout: Layout, requests: NDArray[np.void])
     ))  # fmt: skip
 
 
-def capacity_per_s(choices: Demanded, rows: Flags) -> float:
+def capacity_per_s(choices: Choices, rows: Flags) -> float:
     """How many requests like these all accounts could answer per second, by their limits; infinite where one has none, 0 if none may."""
     return sum(len(pool.accounts) * account_per_s(choices, number, rows) for number, pool in enumerate(choices.pools))
 
 
-def account_per_s(choices: Demanded, pool: int, rows: Flags) -> float:
+def account_per_s(choices: Choices, pool: int, rows: Flags) -> float:
     """The same of one account of a pool: what its buckets allow in sum, at most what its own limits do."""
     layout, horizon_s = choices.realised.layout, (choices.realised.end_us - choices.realised.start_us) / 1e6
     by_bucket: dict[int, float] = {}
@@ -227,10 +232,30 @@ def account_per_s(choices: Demanded, pool: int, rows: Flags) -> float:
     return min(sum(by_bucket.values()), whole)
 
 
-def _per_s(choices: Demanded, limit: LimitRow, horizon_s: float, model: int, here: Flags) -> float:
+def _per_s(choices: Choices, limit: LimitRow, horizon_s: float, model: int, here: Flags) -> float:
     """Requests per second that one limit allows of a model, with their mean use; infinite for limits on what is in flight."""
     used = float(choices.uses(CHARGES.index(limit.charge))[here, model].mean())
     if limit.window in ("none", "acceleration") or used <= 0:
         return float("inf")
     window_s = min(limit.window_us / 1e6, horizon_s) if limit.window_us else 60.0
     return limit.amount / window_s / used
+
+
+def limit_uses(client: Client) -> dict[str, float]:
+    """What a client would add to each limit at its own busiest time, as a share of it, spread by what accounts and models could answer."""
+    choices, layout = client.choices, client.choices.realised.layout
+    busiest_per_s, horizon_s = client.rate_per_s * float(client.factors.max()), client.loaded.horizon_us / 1e6
+    found: dict[str, float] = {}
+    for wish, share in client.wishes.items():
+        rows, capacity = client.rows_of(wish), client.capacity_per_s(wish)
+        for number, route in enumerate(choices.routes):
+            here = choices.open_to(number) & rows
+            if not here.any() or not capacity > 0:
+                continue
+            by_limit = {row: _per_s(choices, layout.limits[row], horizon_s, route.model, here) for row in route.limits}
+            sent_per_s = share * busiest_per_s * min(by_limit.values(), default=float("inf")) / capacity
+            for row, per_s in by_limit.items():
+                if np.isfinite(sent_per_s) and np.isfinite(per_s):
+                    name = layout.limits[row].name
+                    found[name] = found.get(name, 0.0) + sent_per_s / per_s
+    return found

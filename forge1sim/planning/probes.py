@@ -5,12 +5,14 @@ Each probe has draws of its own, so that what is learned from the others errs ab
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
+from forge1sim.experiments.clairvoyant.choices import INPUT, MAX_TOKENS
 from forge1sim.experiments.workers import as_finished
 from forge1sim.planning.client import Busy, Client, at_rate, client_node, rate_per_s, with_client
 from forge1sim.planning.simulated import Day, Promise, day_of, promises_of
@@ -21,7 +23,7 @@ from forge1sim.workload.spec import AUTO_NAME, Demand, Diurnal
 PROBE_SEEDS = 5_000_000             # above the seeds of searches and of their verification
 NAME = "client-that-asks"
 SMALLEST, LARGEST = 0.005, 4.0      # size of probes over all that the scenario's tenants ask for
-NEAR_ENOUGH = 1.1                   # ratio of the smallest size that breaks to the largest that holds
+NEAR_ENOUGH = 1.2                   # ratio of the smallest size that breaks to the largest that holds
 FIRST_STEP = 2.0
 _LIMITS = ("requests_per_min", "tokens_per_min", "budget_usd_per_month", "request_budget_usd")
 OnRound = Callable[[int, int], None]
@@ -82,11 +84,12 @@ class Trial:
     """A probe under way: sizes over what the scenario's tenants ask for."""
 
     ask: Ask
+    loaded: LoadedScenario
     client: Client
     busy: Busy
     seeds: range
     holds: float = 0.0
-    breaks: float = float("inf")
+    breaks: float = inf
     at: float = 0.3
     broken: str = ""
 
@@ -102,7 +105,7 @@ class Trial:
 
     def asks(self) -> list[Ask]:
         """The next runs."""
-        override = with_client(self.client.loaded, self.group_at(self.at))
+        override = with_client(self.loaded, self.group_at(self.at))
         return [replace(self.ask, overrides=(*self.ask.overrides, override), seed=seed) for seed in self.seeds]
 
     def note(self, promises: Sequence[Promise]) -> None:
@@ -113,7 +116,7 @@ class Trial:
             self.breaks, self.broken = self.at, max(promises, key=lambda one: one.p_value).name
         if self.holds == 0:
             self.at = max(SMALLEST, self.breaks / FIRST_STEP)
-        elif self.breaks == float("inf"):
+        elif self.breaks == inf:
             self.at = min(LARGEST, self.holds * FIRST_STEP)
         else:
             self.at = (self.holds * self.breaks) ** 0.5
@@ -125,20 +128,17 @@ class Trial:
 
     def probe(self) -> Probe:
         """What was found."""
-        shape = shape_of(self.client)
-        return Probe(
-            tier=self.client.tier, wishes=self.client.wishes, input_tokens=shape[0], output_tokens=shape[1],
-            load_per_request=self.client.load_per_request(self.busy), holds=self.load_at(self.holds),
-            breaks=self.load_at(self.breaks) if self.breaks < float("inf") else float("inf"), broken=self.broken,
-        )  # fmt: skip
+        breaks = self.load_at(self.breaks) if isfinite(self.breaks) else inf
+        return probe_of(self.client, self.busy, holds=self.load_at(self.holds), breaks=breaks, broken=self.broken)
 
 
-def shape_of(client: Client) -> tuple[float, float]:
-    """Mean input tokens and mean output tokens that are reserved, over its requests and models."""
-    from forge1sim.experiments.clairvoyant.choices import INPUT, MAX_TOKENS
-
+def probe_of(client: Client, busy: Busy, *, holds: float = 0.0, breaks: float = inf, broken: str = "") -> Probe:
+    """A client by what decides how much of it fits: tokens are means over its requests, output as it is reserved."""
     inputs = float(client.choices.uses(INPUT).mean())
-    return inputs, float(client.choices.uses(MAX_TOKENS).mean()) - inputs
+    return Probe(
+        tier=client.tier, wishes=client.wishes, input_tokens=inputs, output_tokens=float(client.choices.uses(MAX_TOKENS).mean()) - inputs,
+        load_per_request=client.load_per_request(busy), holds=holds, breaks=breaks, broken=broken,
+    )  # fmt: skip
 
 
 def probed(
@@ -152,7 +152,7 @@ def probed(
         client = Client.of(ask, client_node(at_rate(group, busy.requests_per_s), "probe"))
         if client.answerable.mean() > 0.99:
             first = ask.seed + PROBE_SEEDS + len(trials) * draws
-            trials.append(Trial(ask=ask, client=client, busy=busy, seeds=range(first, first + draws)))
+            trials.append(Trial(ask=ask, loaded=loaded, client=client, busy=busy, seeds=range(first, first + draws)))
     while left := [one for one in trials if not one.over]:
         on_round(count - len(left), count)
         days = days_of([one for trial in left for one in trial.asks()], workers, backend)
