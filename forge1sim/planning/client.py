@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from forge1sim.scenario.schema import ScenarioTenants
 from forge1sim.scenario.yaml_tree import Node, Place, node_of, read_yaml
 from forge1sim.workload.build import build_workload
 from forge1sim.workload.profile import CELL_S, cell_factors
-from forge1sim.workload.spec import AUTO_NAME, Demand, Synthetic
+from forge1sim.workload.spec import AUTO_NAME, Demand, Diurnal, Synthetic
 from policies.layout import CHARGES, Layout, LimitRow, lay_out
 
 Floats = NDArray[np.float64]
@@ -68,6 +69,32 @@ def at_rate(group: ScenarioTenants, requests_per_s: float) -> ScenarioTenants:
     demand = group.demand.model_copy(update={"requests_per_s": requests_per_s})
     demand = Demand.model_validate(demand.model_dump(exclude_unset=True, exclude={"requests_per_s_each"}))
     return group.model_copy(update={"demand": demand})
+
+
+def described(usual: ScenarioTenants, options: dict[str, Any]) -> ScenarioTenants:
+    """A client like the usual one of its tier but for what command line options say. Raises PlanError for a value that cannot be.
+
+    Output that is asked for at most changes with the output tokens.
+    """
+    assert usual.demand is not None
+    demand = usual.demand
+    content = demand.model_dump(mode="json", exclude_unset=True, exclude={"requests_per_s_each"})
+    content["requests_per_s"] = options["--requests-per-s"]
+    if (mean := options.get("--input-tokens")) is not None:
+        content["input_tokens"] = demand.input_tokens.model_dump() | {"mean": mean}
+    if (mean := options.get("--output-tokens")) is not None:
+        content["output_tokens"] = demand.output_tokens.model_dump() | {"mean": mean}
+        content["max_output_tokens"] = round(demand.max_output_tokens * mean / demand.output_tokens.mean)
+    if (peak := options.get("--peak-over-mean")) is not None:
+        content["diurnal"] = (demand.diurnal or Diurnal()).model_dump() | {"peak_over_mean": peak}
+    if (model := options.get("--model")) is not None:
+        content["models"] = {model: 1.0}
+    try:
+        return usual.model_copy(update={"demand": Demand.model_validate(content)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PlanError(f"the options describe no client: {where} is {first['input']!r}: {first['msg']}") from None
 
 
 def with_client(loaded: LoadedScenario, group: ScenarioTenants) -> str:
@@ -155,7 +182,7 @@ class Client:
     def answerable(self) -> Flags:
         """Whether anything that is contracted may answer each of its requests, shape (n,)."""
         routes = range(len(self.choices.routes))
-        return np.any([self.choices.open_to(row) for row in routes], axis=0)
+        return np.asarray(np.any([self.choices.open_to(row) for row in routes], axis=0), dtype=bool)
 
     def load_per_request(self, busy: Busy) -> float:
         """Load of one request per second: the mean over what it asks for."""

@@ -75,7 +75,8 @@ def _judged(slack: Slack, node: Node) -> Answer:
     ratio = f"it asks for {load:.1%} of what is contracted for requests like its own, at the busiest time"
     if load > limit.no:
         contract = _contract(slack, client, load, limit)
-        return Answer(answer="no", why=f"{ratio}; above {limit.no:.1%} promises break, first {first!r}", headroom=headroom, contract=contract)
+        why = f"{ratio}; above {limit.no:.1%} promises break, first {first!r}"
+        return Answer(answer="no", why=why, headroom=headroom, contract=contract)
     if unlike := _unlike(slack, client):
         return Answer(answer="not_sure", why=f"{ratio}, but it is like no probe: {unlike}; simulate it", headroom=headroom)
     bursty = load * _burstiness(client, slack)

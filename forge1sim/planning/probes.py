@@ -25,6 +25,7 @@ NAME = "client-that-asks"
 SMALLEST, LARGEST = 0.005, 4.0      # size of probes over all that the scenario's tenants ask for
 NEAR_ENOUGH = 1.2                   # ratio of the smallest size that breaks to the largest that holds
 FIRST_STEP = 2.0
+FIRST_DRAWS = 3                     # as many as a test of means needs; the others only where these leave doubt
 _LIMITS = ("requests_per_min", "tokens_per_min", "budget_usd_per_month", "request_budget_usd")
 OnRound = Callable[[int, int], None]
 
@@ -105,8 +106,7 @@ class Trial:
 
     def asks(self) -> list[Ask]:
         """The next runs."""
-        override = with_client(self.loaded, self.group_at(self.at))
-        return [replace(self.ask, overrides=(*self.ask.overrides, override), seed=seed) for seed in self.seeds]
+        return asks_of(self.ask, self.loaded, self.group_at(self.at), self.seeds)
 
     def note(self, promises: Sequence[Promise]) -> None:
         """Draw the conclusion, and choose the next size."""
@@ -146,7 +146,7 @@ def probed(
 ) -> list[Probe]:
     """`count` probes, each on `draws` draws of its own. Raises PlanError for a run that fails."""
     rng = np.random.default_rng(loaded.seed)
-    trials = []
+    trials: list[Trial] = []
     while len(trials) < count:
         group = drawn(loaded, rng)
         client = Client.of(ask, client_node(at_rate(group, busy.requests_per_s), "probe"))
@@ -155,11 +155,40 @@ def probed(
             trials.append(Trial(ask=ask, loaded=loaded, client=client, busy=busy, seeds=range(first, first + draws)))
     while left := [one for one in trials if not one.over]:
         on_round(count - len(left), count)
-        days = days_of([one for trial in left for one in trial.asks()], workers, backend)
-        for number, trial in enumerate(left):
-            seen = days[number * draws : (number + 1) * draws]
-            trial.note(promises_of(loaded, seen, loaded.scenario.plan.confidence))
+        for trial, promises in zip(left, verdicts(loaded, [one.asks() for one in left], workers, backend), strict=True):
+            trial.note(promises)
     return [trial.probe() for trial in trials]
+
+
+def asks_of(ask: Ask, loaded: LoadedScenario, group: ScenarioTenants, seeds: Sequence[int]) -> list[Ask]:
+    """The scenario with a client on each seed."""
+    overrides = (*ask.overrides, with_client(loaded, group))
+    return [replace(ask, overrides=overrides, seed=seed) for seed in seeds]
+
+
+def verdicts(loaded: LoadedScenario, wanted: Sequence[Sequence[Ask]], workers: int | None, backend: str) -> list[tuple[Promise, ...]]:
+    """The promises of each, over its asks. After FIRST_DRAWS of them it is over where all promises hold already, or one broke on each.
+
+    Raises PlanError for a run that fails.
+    """
+    days: list[list[Day]] = [[] for _ in wanted]
+    for first, last in ((0, FIRST_DRAWS), (FIRST_DRAWS, None)):
+        left = [row for row in range(len(wanted)) if not days[row] or not _settled(loaded, days[row])]
+        seen = iter(days_of([one for row in left for one in wanted[row][first:last]], workers, backend))
+        for row in left:
+            days[row] += [next(seen) for _ in wanted[row][first:last]]
+    return [promises_of(loaded, one, loaded.scenario.plan.confidence) for one in days]
+
+
+def _settled(loaded: LoadedScenario, days: Sequence[Day]) -> bool:
+    """Whether more draws would hardly change the verdict."""
+    if all(one.holds for one in promises_of(loaded, days, loaded.scenario.plan.confidence)):
+        return True
+    for row, slo in enumerate(loaded.slos):
+        seen = [day.slo[row] for day in days]
+        if all(value < slo.at_least if slo.at_least is not None else value > (slo.at_most or 0.0) for value in seen):
+            return True
+    return False
 
 
 def days_of(asks: Sequence[Ask], workers: int | None, backend: str) -> list[Day]:

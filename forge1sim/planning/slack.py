@@ -19,7 +19,7 @@ from forge1sim.planning.threshold import Scales, Threshold
 from forge1sim.scenario.load import LoadedScenario
 
 VERSION = 1
-PROBES, DRAWS = 64, 6
+PROBES, DRAWS = 60, 6
 LEAST_PROBES = 20
 
 
@@ -58,7 +58,8 @@ class Slack:
         """In words."""
         lost = "; losses that must be survived (plan.survive) were not looked at" if self.loaded.scenario.plan.survive else ""
         confidence = self.loaded.scenario.plan.confidence
-        return f"{len(self.probes)} probe clients, each at several sizes on {self.draws} draws of its own, promises at {confidence:.0%}{lost}"
+        draws = f"each at several sizes on up to {self.draws} draws of its own"
+        return f"{len(self.probes)} probe clients, {draws}, promises at {confidence:.0%}{lost}"
 
     def write(self, path: Path) -> None:
         """As JSON. Raises PlanError if it cannot be written."""
@@ -86,7 +87,8 @@ class Slack:
                 ask=ask, loaded=loaded, draws=int(content["draws"]),
                 busy=Busy(np.array(content["load"], dtype=np.float64), float(content["requests_per_s"])),
                 probes=tuple(Probe(**one | {"breaks": inf if one["breaks"] is None else one["breaks"]}) for one in content["probes"]),
-                promises=tuple(Kept(**one) for one in content["promises"]), limits=dict(content["limits"]), scales=Scales(**content["scales"]),
+                promises=tuple(Kept(**one) for one in content["promises"]), limits=dict(content["limits"]),
+                scales=Scales(**content["scales"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise PlanError(f"{path}: no whole slack file ({error}); prepare it again with --prepare --out {path}") from error
