@@ -1,10 +1,11 @@
 """Answers to "can we take this client?" against simulation: 200 random clients on each of two platforms.
 
-Small: twenty minutes of 4,700 requests on five models and six accounts, whose limits bind at a third more (`onboard_small.yaml`); the
+Small: ten minutes of 2,350 requests on five models and six accounts, whose limits bind at a third more (`onboard_small.yaml`); the
 method was chosen on it. Check: a quarter of an hour of the quick start's afternoon at half its load, ten models, eleven accounts of
-which one is dedicated; nothing was chosen on it. Slack is prepared as by `forge1sim onboard --prepare`. Clients are drawn as probes are, from another
-seed: tier, models, tokens, peak and number of tenants by chance, sizes log-uniform from 1% to 300% of all that the platform is asked
-for. Each is then simulated with the platform on as many draws as the probes had, seen by none of them: it fits if all promises hold.
+which one is dedicated; nothing was chosen on it. Slack is prepared as by `forge1sim onboard --prepare`. Clients are drawn as probes
+are, from another seed: tier, models, tokens, peak and number of tenants by chance, sizes log-uniform from 1% to 300% of all that the
+platform is asked for. Each is then simulated with the platform on as many draws as the probes had, seen by none of them: it fits if
+all promises hold.
 
 False yes are of the clients that do not fit, false no of those that do, not sure of all. Kept is the worse platform; required: at most
 2%, 10% and 15%, and 200 ms. `python -m benchmarks.bench_onboard` prints the tables and whom it misjudged.
@@ -94,8 +95,8 @@ def told(truth: Sequence[Judged], answers: Sequence[Answer]) -> dict[str, float]
             demand = one.group.demand
             assert demand is not None
             truth_said = "it fits" if one.fits else f"{one.broken!r} breaks"
-            print(f"  {answer.answer}, but {truth_said}: {one.group.tier} {demand.models}, "
-                  f"size {one.size:.3f}, tokens {demand.input_tokens.mean:.0f} and {demand.output_tokens.mean:.0f}: {answer.why}")  # fmt: skip
+            tokens = f"{demand.input_tokens.mean:.0f} and {demand.output_tokens.mean:.0f} tokens"
+            print(f"  {answer.answer}, but {truth_said}: {one.group.tier} {demand.models}, size {one.size:.3f}, {tokens}: {answer.why}")
     fit, unsure = sum(one.fits for one in truth), sum(answer.answer == "not_sure" for answer in answers)
     return {
         "onboard_ms": max(answer.ms for answer in answers), "onboard_false_yes": counts[False, "yes"] / max(1, len(truth) - fit),

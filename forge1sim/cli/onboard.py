@@ -36,7 +36,7 @@ def onboard(
     slack: Annotated[Path, typer.Option("--slack", metavar="FILE", help="The scenario's slack, made by --prepare.")] = Path("slack.json"),
     prepare: Annotated[bool, typer.Option("--prepare", help="Measure the slack by simulation and write it to --out.")] = False,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where --prepare writes.")] = Path("slack.json"),
-    probes: Annotated[int, typer.Option("--probes", help="Probe clients of --prepare.")] = 64,
+    probes: Annotated[int, typer.Option("--probes", help="Probe clients of --prepare.")] = 60,
     draws: Annotated[int, typer.Option("--draws", help="Draws for each size of a probe.")] = 6,
     tier: Annotated[str | None, typer.Option("--tier", help="Instead of CLIENT: its tier; what is not said is as usual there.")] = None,
     requests_per_s: Annotated[float | None, typer.Option("--requests-per-s", help="Mean of the client.")] = None,

@@ -63,7 +63,8 @@ def _slack(platform: Path, *, holds: float = 0.5, breaks: float = 0.6) -> Slack:
         for wishes in ({"auto": 1.0}, {"m": 1.0}, {"n": 1.0}) for tokens in (100, 300, 900) for near in (0.97, 1.0, 1.03)
     )  # fmt: skip
     kept = (Kept(name="served", tier="professional", metric="served_ratio", target=">= 0.9", mean=1.0, p_value=0.0),)
-    return Slack(ask=ask, loaded=ask.load(), draws=3, busy=Busy(np.array([0.375]), 1.5), probes=probes, promises=kept, limits={"a-1.rpm": 0.6})
+    busy = Busy(np.array([0.375]), 1.5)
+    return Slack(ask=ask, loaded=ask.load(), draws=3, busy=busy, probes=probes, promises=kept, limits={"a-1.rpm": 0.6})
 
 
 def _client(folder: Path, *, requests_per_s: float = 0.5, demand: dict[str, Any] | None = None, **changes: Any) -> Node:
@@ -128,7 +129,8 @@ def test_what_can_never_be_is_a_no_with_its_own_reason(platform: Path, tmp_path:
 
 @pytest.mark.parametrize(("changes", "word"), [
     ({"demand": {"sessions": {}}}, "sessions"), ({"demand": {"deadline_s": {"kind": "deterministic", "mean": 2}}}, "deadline"),
-    ({"tokens_per_min": 1000}, "limits or budgets of its own"), ({"tier": "standard"}, "none of its tier"), ({"regions": ["eu"]}, "may not use all"),
+    ({"tokens_per_min": 1000}, "limits or budgets of its own"), ({"tier": "standard"}, "none of its tier"),
+    ({"regions": ["eu"]}, "may not use all"),
 ])  # fmt: skip
 def test_what_no_probe_was_like_is_not_promised(platform: Path, tmp_path: Path, changes: dict[str, Any], word: str) -> None:
     answer = onboard(_slack(platform), _client(tmp_path, requests_per_s=0.02, **changes))
@@ -174,7 +176,9 @@ def test_a_probe_that_the_others_do_not_foretell_stands_out_and_widens_the_guard
 
 
 def _probe(tier: str, tokens: float, load: float) -> Probe:
-    return Probe(tier=tier, wishes={"auto": 1.0}, input_tokens=tokens, output_tokens=100, load_per_request=0.1, holds=load, breaks=load, broken="x")
+    return Probe(
+        tier=tier, wishes={"auto": 1.0}, input_tokens=tokens, output_tokens=100, load_per_request=0.1, holds=load, breaks=load, broken="x"
+    )
 
 
 def test_slack_is_kept_and_refused_after_a_change(platform: Path, tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_slack_that_is_measured_tells_a_small_client_from_a_large_one(platform: 
     usual = typical(slack.loaded, "professional")
     small, large = (onboard(slack, client_node(at_rate(usual, rate), "client")) for rate in (0.02, 20.0))
     assert (small.answer, large.answer) == ("yes", "no")
-    assert large.ms < 5_000                                                 # the benchmark holds the 200 ms; here the first call is compiled
+    assert large.ms < 5_000                     # the benchmark holds it to 200 ms; here something may compile
 
 
 def test_what_is_broken_already_has_no_slack(platform: Path) -> None:
@@ -219,8 +223,8 @@ def test_the_command_answers_by_file_and_by_options(platform: Path, tmp_path: Pa
     told = json.loads(by_file.stdout)
     assert told["answer"] == "yes"
     assert set(told) == {"answer", "why", "headroom", "contract", "measured_on", "ms"}
-    options = ["--tier", "professional", "--requests-per-s", "9", "--input-tokens", "200", "--output-tokens", "50", "--peak-over-mean", "1.5",
-               "--model", "m"]  # fmt: skip
+    options = ["--tier", "professional", "--requests-per-s", "9", "--input-tokens", "200", "--output-tokens", "50",
+               "--peak-over-mean", "1.5", "--model", "m"]  # fmt: skip
     by_options = run(app, ["onboard", str(platform), "--slack", str(file), *options])
     assert by_options.exit_code == 0, by_options.output
     assert by_options.stdout.startswith("no: ")
