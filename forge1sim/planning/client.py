@@ -275,14 +275,17 @@ def limit_uses(client: Client) -> dict[str, float]:
     found: dict[str, float] = {}
     for wish, share in client.wishes.items():
         rows, capacity = client.rows_of(wish), client.capacity_per_s(wish)
-        for number, route in enumerate(choices.routes):
-            here = choices.open_to(number) & rows
-            if not here.any() or not capacity > 0:
+        for pool in range(len(choices.pools)):
+            met = {
+                number: {layout.limits[row]: _per_s(choices, layout.limits[row], horizon_s, route.model, here) for row in route.limits}
+                for number, route in enumerate(choices.routes)
+                if route.pool == pool and (here := choices.open_to(number) & rows).any()
+            }
+            rates = {number: min(limits.values(), default=float("inf")) for number, limits in met.items()}
+            if not rates or not np.isfinite(sum(rates.values())):
                 continue
-            by_limit = {row: _per_s(choices, layout.limits[row], horizon_s, route.model, here) for row in route.limits}
-            sent_per_s = share * busiest_per_s * min(by_limit.values(), default=float("inf")) / capacity
-            for row, per_s in by_limit.items():
-                if np.isfinite(sent_per_s) and np.isfinite(per_s):
-                    name = layout.limits[row].name
-                    found[name] = found.get(name, 0.0) + sent_per_s / per_s
+            sent_per_s = share * busiest_per_s * account_per_s(choices, pool, rows) / capacity
+            for number, limits in met.items():
+                for limit, per_s in limits.items():
+                    found[limit.name] = found.get(limit.name, 0.0) + sent_per_s * rates[number] / sum(rates.values()) / per_s
     return found
