@@ -83,15 +83,17 @@ class Slack:
                 raise PlanError(f"{path}: its {field} is {content.get(field)!r}, that of {loaded.name} is {value!r}: it was prepared for "
                                 f"something else, or before a change; prepare it again with --prepare --out {path}")  # fmt: skip
         try:
-            return cls(
+            found = cls(
                 ask=ask, loaded=loaded, draws=int(content["draws"]),
                 busy=Busy(np.array(content["load"], dtype=np.float64), float(content["requests_per_s"])),
                 probes=tuple(Probe(**one | {"breaks": inf if one["breaks"] is None else one["breaks"]}) for one in content["probes"]),
                 promises=tuple(Kept(**one) for one in content["promises"]), limits=dict(content["limits"]),
                 scales=Scales(**content["scales"]),
             )  # fmt: skip
+            _ = found.threshold                         # made here, so that no answer waits for it
         except (KeyError, TypeError, ValueError) as error:
             raise PlanError(f"{path}: no whole slack file ({error}); prepare it again with --prepare --out {path}") from error
+        return found
 
 
 def prepare(
