@@ -8,7 +8,8 @@ platform is asked for. Each is then simulated with the platform on as many draws
 all promises hold.
 
 False yes are of the clients that do not fit, false no of those that do, not sure of all; of milliseconds the 95th percentile. Kept is
-the worse platform; required: at most 2%, 10% and 15%, and 200 ms. `python -m benchmarks.bench_onboard` prints the tables and whom it misjudged.
+the worse platform; required: at most 2%, 10% and 15%, and 200 ms. `python -m benchmarks.bench_onboard` prints the tables and whom it
+misjudged.
 """
 
 import time
