@@ -20,7 +20,7 @@ from forge1sim.scenario.load import LoadedScenario
 
 VERSION = 1
 PROBES, DRAWS = 60, 6
-LEAST_PROBES = 20
+LEAST_PROBES = 10
 
 
 @dataclass(frozen=True, kw_only=True)

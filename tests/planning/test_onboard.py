@@ -199,7 +199,7 @@ def test_slack_is_kept_and_refused_after_a_change(platform: Path, tmp_path: Path
 
 def test_slack_that_is_measured_tells_a_small_client_from_a_large_one(platform: Path) -> None:
     ask = Ask(scenario=str(platform), seed=1)
-    slack = prepare(ask, probes=20, draws=3, backend="serial")
+    slack = prepare(ask, probes=10, draws=3, backend="serial")
     assert all(one.holds < one.breaks for one in slack.probes)
     usual = typical(slack.loaded, "professional")
     small, large = (onboard(slack, client_node(at_rate(usual, rate), "client")) for rate in (0.02, 20.0))
@@ -210,7 +210,7 @@ def test_slack_that_is_measured_tells_a_small_client_from_a_large_one(platform: 
 def test_what_is_broken_already_has_no_slack(platform: Path) -> None:
     ask = Ask(scenario=str(platform), overrides=("tenants.t.demand.requests_per_s=20",), seed=1)
     with pytest.raises(PlanError, match=r"not all promises hold as it stands.*'served' \(>= 0\.9\) comes to"):
-        prepare(ask, probes=20, draws=3, backend="serial")
+        prepare(ask, probes=10, draws=3, backend="serial")
 
 
 def test_the_command_answers_by_file_and_by_options(platform: Path, tmp_path: Path) -> None:
