@@ -37,6 +37,7 @@ OWN_COMMANDS = {
     "sensitivity": "forge1sim.cli.sensitivity:sensitivity",
     "regret": "forge1sim.cli.regret:regret",
     "plan": "forge1sim.cli.plan:plan",
+    "onboard": "forge1sim.cli.onboard:onboard",
     "forecast": "forge1sim.cli.forecast:forecast",
     "check": "forge1sim.cli.check:check",
     "workload": "forge1sim.cli.workload:workload",

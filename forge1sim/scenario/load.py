@@ -172,12 +172,17 @@ class LoadedScenario:
 
 
 def load_scenario(
-    path: str | Path, overrides: Sequence[str] = (), *, seed: int | None = None, folders: Folders | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    seed: int | None = None,
+    folders: Folders | None = None,
+    client: Node | None = None,
 ) -> LoadedScenario:
     """Read a scenario file with everything it extends, apply `path=value` overrides, resolve and check it.
 
     `seed` replaces the scenario's. `folders` says where data and policies may come from besides
-    the scenario's folder (default: `Folders.of()`).
+    the scenario's folder (default: `Folders.of()`). `client` is one more group of tenants, after the scenario's.
 
     Raises:
         ScenarioError: everything that is wrong with the file, a line each.
@@ -189,9 +194,18 @@ def load_scenario(
     if seed is not None:
         assert isinstance(tree.content, dict)
         tree.content["seed"] = node_of(seed, Place("--seed", 0))
-    tree = _durations_in_seconds(tree)
+    if client is not None:
+        tree = _with_tenants(tree, client)
+    tree = durations_in_seconds(tree)
     scenario = _validated(tree)
     return _Loader(tree, scenario, file, folders or Folders.of(), tuple(overrides)).load()
+
+
+def _with_tenants(tree: Node, client: Node) -> Node:
+    assert isinstance(tree.content, dict)
+    tenants = tree.content.get("tenants")
+    known = tenants.content if tenants is not None and isinstance(tenants.content, list) else []
+    return Node({**tree.content, "tenants": Node([*known, client], tree.place)}, tree.place)
 
 
 def _validated(tree: Node) -> Scenario:
@@ -202,12 +216,12 @@ def _validated(tree: Node) -> Scenario:
         raise scenario_error(tree, schema_findings(error, Scenario, data)) from None
 
 
-def _durations_in_seconds(node: Node, name: str = "") -> Node:
+def durations_in_seconds(node: Node, name: str = "") -> Node:
     """`90s`, `15min` or `1d` in every field of seconds as a number."""
     if isinstance(node.content, dict):
-        return Node({key: _durations_in_seconds(child, key) for key, child in node.content.items()}, node.place)
+        return Node({key: durations_in_seconds(child, key) for key, child in node.content.items()}, node.place)
     if isinstance(node.content, list):
-        return Node([_durations_in_seconds(child, name) for child in node.content], node.place)
+        return Node([durations_in_seconds(child, name) for child in node.content], node.place)
     if is_seconds(name) and isinstance(node.content, str) and re.fullmatch(DURATION_PATTERN, node.content):
         number = re.match(r"[0-9.]+", node.content)
         assert number is not None
