@@ -29,7 +29,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
 _PACKAGES = ("policies", "forge1sim", "live_adapter")
 # Nothing in them is compiled, nor read by what is (import-linter holds it): a page may change without a minute of compiling.
-_NEVER_COMPILED = {f"forge1sim/{part}" for part in ("check", "cli", "experiments", "report", "results", "runs", "statistics", "workbench")}
+_NEVER_COMPILED = {
+    f"forge1sim/{part}" for part in (
+        "check", "cli", "experiments", "forecast", "planning", "report", "results", "runs", "statistics", "workbench",
+    )
+}  # fmt: skip
 _KEPT_FOLDERS = 8
 # Nothing here makes or keeps an array, so nothing needs to count references to any.
 _OPTIONS = {"error_model": "numpy", "_nrt": False}

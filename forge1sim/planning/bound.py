@@ -157,8 +157,8 @@ class Bounds:
             options={"time_limit": _SOLVE_S},
         )  # fmt: skip
         bound = found.mip_dual_bound if found.mip_dual_bound is not None else found.fun
-        proven = bound is not None and np.isfinite(bound)
-        return max(self._crude(options, constants), float(bound) - _TOLERANCE * abs(float(bound)) if proven else -np.inf)
+        crude = self._crude(options, constants)
+        return crude if bound is None or not np.isfinite(bound) else max(crude, float(bound - _TOLERANCE * abs(bound)))
 
     def _crude(self, options: Options, constants: Floats) -> float:
         """The same without a program: fees of the fewest accounts, and each affine bound with the most of everything."""

@@ -18,7 +18,7 @@ from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.experiments.clairvoyant.choices import Choices
 from forge1sim.experiments.clairvoyant.realised import Realised, requests_of
-from forge1sim.planning.bound import Demanded
+from forge1sim.planning.reach import Demanded
 from forge1sim.scenario.load import LoadedScenario, durations_in_seconds, load_scenario
 from forge1sim.scenario.problems import scenario_error, schema_findings
 from forge1sim.scenario.schema import ScenarioTenants

@@ -149,9 +149,8 @@ def _bounds_by_what_is_dear(patch: pytest.MonkeyPatch) -> None:
 
 
 FAULTS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
-    _cuts_upwards, _cuts_what_costs_no_more, _cuts_by_the_sum_of_accounts, _stops_at_the_first,
-    _takes_any_plan_for_kept, _forgets_fees, _bounds_by_what_is_dear,
-
+    _cuts_upwards, _cuts_what_costs_no_more, _cuts_by_the_sum_of_accounts, _stops_at_the_first, _takes_any_plan_for_kept,
+    _forgets_fees, _bounds_by_what_is_dear,
 )  # fmt: skip
 
 
