@@ -204,7 +204,6 @@ def test_slack_that_is_measured_tells_a_small_client_from_a_large_one(platform: 
     usual = typical(slack.loaded, "professional")
     small, large = (onboard(slack, client_node(at_rate(usual, rate), "client")) for rate in (0.02, 20.0))
     assert (small.answer, large.answer) == ("yes", "no")
-    assert large.ms < 5_000                     # the benchmark holds it to 200 ms; here something may compile
 
 
 def test_what_is_broken_already_has_no_slack(platform: Path) -> None:
