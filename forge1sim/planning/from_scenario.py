@@ -188,13 +188,14 @@ def _gives(limit: LimitRow, span: tuple[int, ...], blocks: Blocks, which: Which)
 
 
 def _evenness(demand: Demand, number: int, spans: tuple[tuple[int, ...], ...]) -> Floats:
-    """Mean over a high quantile of what a limit is asked for in a minute, by block, shape (spans,); 1 where nothing is asked."""
+    """Mean over a high quantile of what a limit is asked for in a minute, by block, shape (spans,); 1 where that is nothing."""
     edges = (demand.blocks.edges - demand.blocks.edges[0]) // MINUTE_US
     found = np.ones(len(spans))
     for row, (block,) in enumerate(spans):
         minutes = np.concatenate([one[number, edges[block] : max(edges[block] + 1, edges[block + 1])] for one in demand.per_min])
-        if minutes.sum() > 0:
-            found[row] = min(1.0, float(minutes.mean() / np.quantile(minutes, BUSY_QUANTILE, method="higher")))
+        busy = float(np.quantile(minutes, BUSY_QUANTILE, method="higher"))
+        if busy > 0:
+            found[row] = min(1.0, float(minutes.mean()) / busy)
     return found
 
 
