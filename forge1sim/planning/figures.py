@@ -45,7 +45,7 @@ def course(rounds: Sequence[Round]) -> "Shown":
             go.Scatter(x=table["round"], y=table[column], name=name, mode="lines+markers", line={"shape": "hv", "dash": dash},
                        hovertemplate="$%{y:,.0f}")
         )  # fmt: skip
-    made.update_xaxes(title="round", tickformat="d", dtick=max(1, len(rounds) // 12))
+    made.update_xaxes(title="round", tickformat="d", dtick=max(1, len(rounds) // 12), range=[0.5, len(rounds) + 0.5])
     made.update_yaxes(title="USD per month", tickformat=_WHOLE_USD, rangemode="normal")
     made.update_layout(legend=LEGEND_ABOVE)
     if not rounds:
@@ -121,8 +121,10 @@ def trade(planned: Planned) -> "Shown":
             )
         )  # fmt: skip
     dearest, cheapest = (pick((one.one.usd_per_month for one in plans), default=1.0) for pick in (max, min))
-    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD, type="log" if dearest > WIDE * cheapest > 0 else "linear")
-    made.update_yaxes(title="room of the tightest promise", tickformat=".0%", rangemode="normal")
+    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD)
+    if dearest > WIDE * cheapest > 0:
+        made.update_xaxes(type="log", dtick="D2")       # a tick at each 1, 2 and 5
+    made.update_yaxes(title="room of the tightest promise", tickformat=".1~%", rangemode="normal")
     made.add_hline(y=0, line={"color": MUTED, "width": 1, "dash": "dot"})
     made.update_layout(hovermode="closest", legend=LEGEND_ABOVE)
     kept = sum(one.one.holds for one in plans)
