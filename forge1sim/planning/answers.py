@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import PlanError
+from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.demand import Demand
 from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
@@ -27,7 +28,7 @@ from policies.schema import Account
 Floats = NDArray[np.float64]
 MOST_RAISED = 3                     # limits, those of the highest rent
 MONTHS = 12
-DAYS_PER_MONTH = 730 / 24
+DAYS_PER_MONTH = MONTH_US / 86_400e6
 _CACHED_MORE, _SMOOTHER, _RAISED, _HALF = 0.2, 0.8, 1.25, 0.5
 _SOLVE_S = 20.0
 

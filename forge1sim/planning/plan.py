@@ -10,6 +10,7 @@ import numpy as np
 
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
+from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.answers import Answers, answers_of
 from forge1sim.planning.bound import (
     Bounds,
@@ -73,7 +74,7 @@ def plan(
 
     until_s = began_s + 60 * minutes
     search.run([*first_of(options), *proposed], until_s, after)
-    verified = _verify(search, ask, options, simulator, until_s, after)
+    verified = _verify(search, simulator, until_s, after)
     _look_one_below(search, after)
     assert search.best is not None
     answers = answers_of(demand, search.best, list(search.seen.values()), simulator, seeds, levers=levers)
@@ -89,16 +90,16 @@ def first_of(options: Options) -> list[Plan]:
     return list(dict.fromkeys(first))
 
 
-def _verify(search: Search, ask: Ask, options: Options, simulator: Simulator, until_s: float, on_round: OnRound) -> Simulated:
+def _verify(search: Search, simulator: Simulator, until_s: float, on_round: OnRound) -> Simulated:
     """The best plan on fresh draws; while it breaks a promise there, the search goes on without it. Later tries must be surer."""
-    terms = options.loaded.scenario.plan
+    terms = search.options.loaded.scenario.plan
     for attempt in range(MOST_VERIFIED):
         best = search.best
         if best is None:
             raise PlanError(why_none(search))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
         surer = replace(simulator, confidence=share)
-        first = ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
+        first = simulator.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
         verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
         if verified.holds:
             return verified
@@ -183,7 +184,8 @@ def said_of(options: Options) -> tuple[str, ...]:
     """What a reader must know to read the figures right."""
     loaded = options.loaded
     span_days = loaded.horizon_us / 86_400e6
-    found = [f"A month is {730 / 24 / span_days:.4g} times the scenario's horizon of {span_days:.3g} days: every day is like these."]
+    times = MONTH_US / loaded.horizon_us
+    found = [f"A month is {times:.4g} times the scenario's horizon of {span_days:.3g} days: every day is like these."]
     recorded = [source for source in loaded.workload_sources if source.kind != "synthetic"]
     if recorded and span_days < 2:
         found.append("Demand is a recording of under two days: not verified for other days.")

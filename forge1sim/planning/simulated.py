@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.experiments.workers import as_finished
+from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.survival import Loss, override_of
 from forge1sim.scenario.load import LoadedScenario
@@ -21,7 +22,6 @@ from forge1sim.statistics.means import is_constant
 from policies.log import CALLER_FAULT, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET, TENANT_LIMIT, TOO_LARGE
 
 Floats = NDArray[np.float64]
-MONTH_S = 730 * 3600.0
 OWN_REASONS = (TENANT_LIMIT, TENANT_BUDGET, REQUEST_BUDGET, NOT_ELIGIBLE, TOO_LARGE, CALLER_FAULT)
 """Refusals that the client's own contract or request asks for: no capacity would change them."""
 
@@ -318,7 +318,7 @@ def prices_of(loaded: LoadedScenario, arrived: Sequence[float]) -> Prices:
 
     Raises PlanError for a price below that.
     """
-    days_per_month = MONTH_S / (loaded.horizon_us / 1e6)
+    days_per_month = MONTH_US / loaded.horizon_us
     found = []
     for row, tier in enumerate(loaded.bundle.tiers):
         monthly = sum(group.count * group.contract_usd_per_month for group in loaded.groups if group.tier == tier.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from forge1sim.ask import Ask
 from forge1sim.planning.planned import Item, Planned, as_json
+from forge1sim.report.export import safe_cell
 from forge1sim.scenario.whole import whole_yaml
 
 SCENARIO, PURCHASES, PLAN = "planned.yaml", "purchases.csv", "plan.json"
@@ -36,10 +37,10 @@ def purchases_csv(planned: Planned) -> str:
     rows.writerow(_COLUMNS)
     for one in planned.items:
         act_by, in_force = dates(planned, one)
-        rows.writerow([
-            _plain(one.name), _plain(one.provider), _plain(one.usage_tier or ""), one.held, one.planned, one.change, one.usd_per_month,
-            one.setup_usd * max(0, one.change), act_by, in_force, _plain(one.permission), _plain(one.one_fewer),
-        ])  # fmt: skip
+        rows.writerow(safe_cell(cell) for cell in (
+            one.name, one.provider, one.usage_tier or "", one.held, one.planned, one.change, one.usd_per_month,
+            one.setup_usd * max(0, one.change), act_by, in_force, one.permission, one.one_fewer,
+        ))  # fmt: skip
     return text.getvalue()
 
 
@@ -50,8 +51,3 @@ def dates(planned: Planned, one: Item) -> tuple[str, str]:
         return "", ""
     days = one.lead_time_days if one.change > 0 else one.notice_days
     return (start - timedelta(days=days)).date().isoformat(), start.date().isoformat()
-
-
-def _plain(text: str) -> str:
-    """No spreadsheet takes it for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
