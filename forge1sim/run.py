@@ -130,6 +130,19 @@ def simulate(
     return result
 
 
+def run_log(loaded: "LoadedScenario", sink: Sink, *, driver: str = "compiled", seed: int | None = None) -> MetricsStatic:
+    """Run a scenario for its log alone, handed to `sink` in chunks; returns the names that the log speaks of.
+
+    Raises RunError, ScenarioError or WorkloadError.
+    """
+    compile_ahead(driver)
+    seed = loaded.seed if seed is None else seed
+    layout = lay_out(loaded.platform, loaded.start_us)
+    requests = workload_of(loaded, layout, seed).chunks()
+    _drive(_stage(loaded, layout, seed, requests, sink, lambda _now_us, _requests: None), driver, ())
+    return static_of(layout, loaded.bundle, loaded)
+
+
 def explain(loaded: "LoadedScenario", driver: str, seed: int, request: int) -> list[str]:
     """The life of one request in sentences, by running the scenario and keeping its rows only."""
     found: list[NDArray[np.void]] = []

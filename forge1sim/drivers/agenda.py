@@ -40,7 +40,7 @@ _SECTION_TYPES = (CLIP, np.dtype("<i8"), NODE, EVENT)
 open_agenda = opener(Agenda, _SECTION_TYPES)
 
 
-def new_agenda(now_us: int, most: int = 2 * OUT_ROWS) -> Bytes:
+def new_agenda(now_us: int, most: int = OUT_ROWS) -> Bytes:
     """Room for `most` events, none of them before `now_us`."""
     block = allocate(list(zip(_SECTION_TYPES, (1, BUCKETS, most, most), strict=True)), _HEADER_WORDS)[0]
     agenda = open_agenda(block)

@@ -13,6 +13,7 @@ from forge1sim.errors import ExperimentError
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
 NAN = float("nan")
+_NO_SKEWNESS = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,23 @@ def untrusted(value: float, count: int, confidence: float, why: str) -> Interval
 def around(value: float, half: float, count: int, confidence: float) -> Interval:
     """A symmetric interval."""
     return Interval(value=value, low=value - half, high=value + half, count=count, confidence=confidence)
+
+
+def between(value: float, below: float, above: float, count: int, confidence: float) -> Interval:
+    """An interval that reaches further to one side than to the other."""
+    return Interval(value=value, low=value - below, high=value + above, count=count, confidence=confidence)
+
+
+def hall_factors(count: int, confidence: float, skewness: float) -> tuple[float, float]:
+    """How many standard errors an interval reaches below and above the mean of `count` values of this skewness; t without any.
+
+    Hall, "On the removal of skewness by transformation", J. R. Statist. Soc. B 54 (1992), 221-228: the cubic one, with Student's t.
+    """
+    t, a = t_factor(count, confidence), skewness / math.sqrt(count)
+    if abs(a) < _NO_SKEWNESS:
+        return t, t
+    below, above = (3 / a * (math.cbrt(1 + a * (side - a / 6)) - 1) for side in (t, -t))
+    return below, -above
 
 
 @cache

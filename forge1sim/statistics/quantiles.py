@@ -4,8 +4,10 @@
 replication, and the interval is that of their mean. For horizons that end by themselves.
 
 *Pooled*: above what do 1 % of all requests lie? The quantile of all replications together; its spread comes from leaving
-each replication out in turn (jackknife). For the steady state, where the mean of quantiles is biased: a quantile of few
-values that depend on each other is off by an amount that no number of replications takes away.
+each replication out in turn (jackknife). A few replications with a long jam make these values skewed, so that Student's t
+misses on the low side: of 95 % intervals 92 to 93 % held the truth. Hall's transformation takes the skewness out. For the
+steady state, where the mean of quantiles is biased: a quantile of few values that depend on each other is off by an amount
+that no number of replications takes away.
 
 Long waits come in clusters: 300 requests in one jam tell little more than one. The number beyond a pooled quantile is
 therefore divided by the design effect, the variance of how many lie beyond it in a replication over what it would be
@@ -22,11 +24,11 @@ from forge1sim.errors import ExperimentError
 from forge1sim.statistics.interval import (
     CONFIDENCE,
     Interval,
-    around,
     as_values,
+    between,
     demand_confidence,
+    hall_factors,
     missing,
-    t_factor,
     untrusted,
 )
 from forge1sim.statistics.means import FEWEST, is_constant, mean_interval
@@ -34,6 +36,7 @@ from forge1sim.statistics.means import FEWEST, is_constant, mean_interval
 FEWEST_IN_TAIL = 10
 FEWEST_INDEPENDENT = 20
 MEDIAN = 0.5
+_FEWEST_FOR_SKEWNESS = 3
 
 
 def fewest_events(ratio: float) -> int:
@@ -98,13 +101,24 @@ def jackknife_interval(
     why = why or ("all values are equal" if is_constant(found) else "") or too_few_beyond(independent, ratio)
     if why:
         return untrusted(pooled, count, confidence, why)
-    return around(pooled, t_factor(count, confidence) * jackknife_spread(pooled, found) / math.sqrt(count), count, confidence)
+    spread, skewness = jackknife_spread(pooled, found)
+    below, above = hall_factors(count, confidence, skewness)
+    error = spread / math.sqrt(count)
+    return between(pooled, below * error, above * error, count, confidence)
 
 
-def jackknife_spread(pooled: float, without: ArrayLike) -> float:
-    """Standard deviation of the pseudo-values: what one replication adds to an estimate from n of them."""
+def jackknife_spread(pooled: float, without: ArrayLike) -> tuple[float, float]:
+    """Standard deviation and skewness of the pseudo-values: what one replication adds to an estimate from n of them.
+
+    The skewness is that of the sample, corrected for its size; 0 with fewer than three values or without a spread.
+    """
     found = np.asarray(without, dtype=np.float64)
-    return float((len(found) * pooled - (len(found) - 1) * found).std(ddof=1))
+    count = len(found)
+    values = count * pooled - (count - 1) * found
+    centred, spread = values - values.mean(), float(values.std(ddof=1))
+    if count < _FEWEST_FOR_SKEWNESS or not spread > 0:
+        return spread, 0.0
+    return spread, float(count * np.sum(centred**3) / ((count - 1) * (count - 2) * spread**3))
 
 
 def independent_beyond(beyond: ArrayLike, events: ArrayLike) -> float:
