@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PILOTS, STARTS_IN_A_HORIZON, MOST_DOUBLINGS = 10, 10, 6
 COUNT, MOST = 10, 500
-QUANTILE_LOOK_AHEAD = 8             # with 5, one in a hundred intervals of a p99 less held the truth (M/D/1, load 0.9)
+QUANTILE_MINIMUM = 20               # with 10, 92.4 % of intervals of a p99 held the truth in M/D/1 at load 0.9, with 20, 94.7 %
 FIGURES = {"mean": 0.0, "p50": 0.5, "p95": 0.95, "p99": 0.99}
 KINDS = ("wait", "latency")
 MEASURED = tuple(f"{ALL_TIERS}.{kind}_{figure}_s" for kind in KINDS for figure in FIGURES)
@@ -164,11 +164,9 @@ class Measuring:
 
 
 def _patient(precision: Precision) -> Precision:
-    """The same, looking further ahead where it is of a pooled quantile."""
-    if not FIGURES[precision.measure.rsplit("_", 2)[1]]:
-        return precision
-    ahead = max(precision.look_ahead, QUANTILE_LOOK_AHEAD)
-    return replace(precision, look_ahead=ahead, minimum=max(precision.minimum, ahead + 2))
+    """The same, with more replications at least where it is of a pooled quantile."""
+    pooled = FIGURES[precision.measure.rsplit("_", 2)[1]] > 0
+    return replace(precision, minimum=max(precision.minimum, QUANTILE_MINIMUM)) if pooled else precision
 
 
 def _histogram(values_s: Floats) -> NDArray[np.int64]:
