@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.platforms import platform, written
+from benchmarks.platforms import uneven, written
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.planning.bound import arrived_per_day, draws_of
@@ -38,7 +38,7 @@ def run(first: int = FIRST) -> dict[str, float]:
     verdicts: dict[str, list[str]] = {name: [] for name in RESULTS}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + PLATFORMS):
-            path = written(Path(folder), platform(seed))
+            path = written(Path(folder), uneven(seed))
             try:
                 planned = plan(path)
             except PlanError as error:

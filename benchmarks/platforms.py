@@ -7,6 +7,12 @@ import numpy as np
 import yaml
 
 MODELS = ("one", "two", "three")
+TIERS = ("enterprise", "professional", "standard")
+ARRIVALS: tuple[dict[str, Any], ...] = (
+    {"kind": "deterministic"}, {"kind": "poisson"}, {"kind": "gamma", "cv": 3.0},
+    {"kind": "mmpp", "burst_factor": 5.0, "burst_share": 0.1, "burst_s": 20.0},
+)  # fmt: skip
+_FALLS_BACK, _WAITS_LITTLE = 0.25, 0.5
 
 
 def platform(seed: int) -> dict[str, Any]:
@@ -43,6 +49,43 @@ def platform(seed: int) -> dict[str, Any]:
             {"name": "much", "guaranteed_capacity": {"enterprise": 0.8}}, {"name": "little", "guaranteed_capacity": {"enterprise": 0.2}},
         ]  # fmt: skip
     return scenario
+
+
+def uneven(seed: int) -> dict[str, Any]:
+    """A platform whose models are asked for in different ways: evenly, by chance, in bursts; by clients who wait and clients who do not.
+
+    Three entries of up to twelve accounts each; tiers are promised short waits, or just answers. Clients name their model, as most
+    do; some of them take another where theirs is full.
+    """
+    rng = np.random.default_rng(seed)
+    models = [_model(rng, row, 3) for row in range(3)]
+    for model in models:
+        model["fallbacks"] = [name for name in model["fallbacks"] if rng.uniform() < _FALLS_BACK]
+    arrivals = [ARRIVALS[place] for place in rng.permutation(len(ARRIVALS))[:3]]
+    accounts, tenants = [], []
+    for row, model in enumerate(models):
+        account = _account(rng, row)
+        per_min = next(int(one["limit"]) for one in [*account["limits"], {"limit": 30}])
+        per_min = {"tpm": per_min // 900, "concurrency": 20 * per_min}.get(account["limits"][0]["dimension"], per_min)
+        per_s = float(rng.uniform(1.2, 3.0)) * per_min / 60
+        accounts.append({**account, "count": 2, "usd_per_month": int(rng.integers(1_000, 4_000))})
+        group = _tenants(f"of {model['name']}", TIERS[row], per_s, {model["name"]: 1}, rng)
+        group["demand"] |= {"arrivals": arrivals[row], "deadline_s": {"kind": "deterministic", "mean": float(rng.choice([6, 15, 60]))}}
+        tenants.append(group)
+    return {
+        "name": f"uneven platform {seed}", "horizon_s": 600, "models": models, "accounts": accounts, "tenants": tenants,
+        "slos": [_promise(rng, tier) for tier in TIERS],
+        "plan": {
+            "draws": 5, "fresh_draws": 8,
+            "accounts": [{"name": one["name"], "at_most": 12, "permission": "ours"} for one in accounts],
+        },
+    }  # fmt: skip
+
+
+def _promise(rng: np.random.Generator, tier: str) -> dict[str, Any]:
+    if rng.uniform() < _WAITS_LITTLE:
+        return {"name": f"{tier} waits little", "tier": tier, "metric": "wait_p95_s", "at_most": float(np.round(rng.uniform(1, 4), 1))}
+    return {"name": f"{tier} is served", "tier": tier, "metric": "served_ratio", "at_least": float(np.round(rng.uniform(0.93, 0.99), 3))}
 
 
 def written(folder: Path, scenario: dict[str, Any]) -> Path:

@@ -33,7 +33,7 @@ _KEPT = ("partition", "trunk", "cap")
 def problem_of(demand: Demand, prices: Prices, which: Which, *, usable: float = 1.0, merged: bool = False) -> Problem:
     """The problem of all draws that `demand` has seen, one scenario each, or their mean if `merged`.
 
-    `usable` is the share of each limit that a proposal plans with. Kinds are the entries of the options, in their order.
+    `usable` is the share of each limit that is planned with: below 1 nothing is a bound. Kinds are the options' entries, in order.
     """
     options = demand.reach.options
     loaded, terms = options.loaded, options.loaded.scenario.plan
@@ -138,10 +138,10 @@ def _room(demand: Demand, keys: NDArray[np.int64], rows: list[tuple[int, int]], 
     capacity = np.full((len(entry.states), len(spans)), np.inf)
     for state, number in rows:
         capacity[state] = [_gives(reach.layout.limits[number], span, demand.blocks, which) for span in spans]
-    may_use = np.ones(len(spans))
-    if which == "proposal":
-        per_minute = all(len(span) == 1 for span in spans) and rule_of(first) != SECONDS
-        may_use = usable * (_evenness(demand, rows[0][1], spans) if per_minute else may_use)
+    may_use = np.full(len(spans), usable)
+    per_minute = all(len(span) == 1 for span in spans) and rule_of(first) != SECONDS
+    if which == "proposal" and per_minute:
+        may_use *= _evenness(demand, rows[0][1], spans)
     bundle = reach.options.loaded.bundle
     shares = granted_shares(bundle.tiers, bundle.reservation.oversubscription)
     keeps = which == "proposal" and bundle.reservation.mode in _KEPT and entry.account.dedicated_to is None

@@ -155,3 +155,10 @@ def test_a_box_lies_about_its_plan_and_is_no_larger_than_asked(known: tuple[Dema
     assert box.is_box
     assert not options.is_box
     assert set(options.around(plan, most=10_000).plans) == set(options.plans)
+
+
+@pytest.mark.parametrize("which", ["bound", "proposal"])
+def test_planning_with_half_of_each_limit_takes_half_of_what_can_be_used(known, which):
+    whole, half = (problem_of(*known, which, usable=usable).rooms for usable in (1.0, 0.5))
+    for one, other in zip(whole, half, strict=True):
+        assert other.usable == pytest.approx(0.5 * one.usable), one.name
