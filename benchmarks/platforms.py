@@ -65,8 +65,8 @@ def uneven(seed: int) -> dict[str, Any]:
     accounts, tenants = [], []
     for row, model in enumerate(models):
         account = _account(rng, row)
-        per_min = next(int(one["limit"]) for one in [*account["limits"], {"limit": 30}])
-        per_min = {"tpm": per_min // 900, "concurrency": 20 * per_min}.get(account["limits"][0]["dimension"], per_min)
+        limit = account["limits"][0]
+        per_min = {"tpm": limit["limit"] // 900, "concurrency": 20 * limit["limit"]}.get(limit["dimension"], limit["limit"])
         per_s = float(rng.uniform(1.2, 3.0)) * per_min / 60
         accounts.append({**account, "count": 2, "usd_per_month": int(rng.integers(1_000, 4_000))})
         group = _tenants(f"of {model['name']}", TIERS[row], per_s, {model["name"]: 1}, rng)
