@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.journal import Journal
 from benchmarks.platforms import uneven, written
 from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
@@ -29,30 +30,38 @@ from forge1sim.statistics.means import paired_interval
 
 RESULTS = ("plan_cost_over_peak_plus_30", "plan_cost_over_uniform_factor")
 PLATFORMS, FIRST = 20, 100
+_DEPENDS_ON = (
+    "policies", "forge1sim/drivers", "forge1sim/experiments", "forge1sim/metrics", "forge1sim/planning", "forge1sim/providers",
+    "forge1sim/statistics", "forge1sim/workload", "forge1sim/run.py", "benchmarks/platforms.py", "benchmarks/bench_plan_rivals.py",
+)
 FACTORS = tuple(np.round(np.arange(1.0, 4.01, 0.1), 1).tolist())
 
 
 def run(first: int = FIRST) -> dict[str, float]:
-    """Print a row for each platform, and how often a plan is dearer or cheaper."""
-    ratios: dict[str, list[float]] = {name: [] for name in RESULTS}
-    verdicts: dict[str, list[str]] = {name: [] for name in RESULTS}
+    """Print a row for each platform, and how often a plan is dearer or cheaper. What the journal has is not made again."""
+    journal = Journal("plan_rivals", _DEPENDS_ON)
+    for seed in range(first, first + PLATFORMS):
+        if str(seed) not in journal.done:
+            journal.keep(str(seed), _compare(seed))
+        for name, (told, ratio) in journal.done[str(seed)].items():
+            print(f"{seed}: {name}: {told}{f', ratio {ratio:.3f}' if ratio else ''}", flush=True)
+    found = [journal.done[str(seed)] for seed in range(first, first + PLATFORMS)]
+    for name in RESULTS:
+        told = [one[name][0] for one in found if name in one]
+        counts = {word: sum(one.startswith(word) for one in told) for word in ("cheaper", "same", "dearer", "rival breaks", "rival found")}
+        print(f"{name}: {', '.join(f'{word} {count}' for word, count in counts.items())} of {len(told)}", flush=True)
+    return {name: float(np.mean([one[name][1] for one in found if name in one and one[name][1]])) for name in RESULTS}
+
+
+def _compare(seed: int) -> dict[str, tuple[str, float | None]]:
+    """By rival what is said of the plan for one platform, and the ratio of the costs."""
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(first, first + PLATFORMS):
-            path = written(Path(folder), uneven(seed))
-            try:
-                planned = plan(path)
-            except PlanError as error:
-                print(f"{seed}: no plan: {error}", flush=True)
-                continue
-            for name, rival in zip(RESULTS, _rivals(path), strict=True):
-                told, ratio = _compared(planned, rival)
-                verdicts[name].append(told)
-                ratios[name] += [ratio] if np.isfinite(ratio) else []
-                print(f"{seed}: {name}: {told}{f', ratio {ratio:.3f}' if np.isfinite(ratio) else ''}", flush=True)
-    for name, found in verdicts.items():
-        counts = {word: sum(one.startswith(word) for one in found) for word in ("cheaper", "same", "dearer", "rival breaks", "rival found")}
-        print(f"{name}: {', '.join(f'{word} {count}' for word, count in counts.items())} of {len(found)}", flush=True)
-    return {name: float(np.mean(of)) for name, of in ratios.items()}
+        path = written(Path(folder), uneven(seed))
+        try:
+            planned = plan(path)
+        except PlanError as error:
+            return {"no plan": (str(error), None)}
+        return {name: _compared(planned, rival) for name, rival in zip(RESULTS, _rivals(path), strict=True)}
 
 
 def _rivals(path: Path) -> Iterator[Simulated | str]:
@@ -90,10 +99,10 @@ def _rivals(path: Path) -> Iterator[Simulated | str]:
     yield "rival breaks a promise at every factor"
 
 
-def _compared(planned: Planned, rival: Simulated | str) -> tuple[str, float]:
-    """What is said of the plan against the rival, and the ratio of their costs; NaN where the rival has none."""
+def _compared(planned: Planned, rival: Simulated | str) -> tuple[str, float | None]:
+    """What is said of the plan against the rival, and the ratio of their costs where the rival has one."""
     if isinstance(rival, str):
-        return rival, float("nan")
+        return rival, None
     mine, its = planned.on_draws, rival
     ratio = mine.usd_per_month / its.usd_per_month
     if mine.plan.counts == its.plan.counts:

@@ -221,7 +221,7 @@ def _share_ready_us(state: State, row: int, tier: int, units: int, now_us: int) 
 
 
 @leaf
-def _share_moves(state: State, row: int, tier: int, charged: int, held: int, now_us: int) -> None:
+def share_moves(state: State, row: int, tier: int, charged: int, held: int, now_us: int) -> None:
     """Count a request against the share limiters of one limit row; `held` below 0 gives back."""
     tiers = state.tiers.size
     if state.settings[0]["reservation"] != CAP:
@@ -275,7 +275,7 @@ def reserve(state: State, slot: int, deployment_row: int, now_us: int) -> None:
                 charge(state.limits, state.logs, row, units, now_us)
             hold(state.limits, row, held_units)
             if shared:
-                _share_moves(state, row, tier, now_units, held_units, now_us)
+                share_moves(state, row, tier, now_units, held_units, now_us)
 
 
 @inlined
@@ -317,7 +317,7 @@ def settle(
                     bring_up(state.limits, state.logs, row, now_us)
                     charge(state.limits, state.logs, row, used, now_us)
             if shared and (held_units > 0 or used > 0):
-                _share_moves(state, row, request["tier"], used, -held_units, now_us)
+                share_moves(state, row, request["tier"], used, -held_units, now_us)
             if state.limits[row]["window"] == ACCELERATION and input_tokens + output_tokens > 0:
                 counted = used if rule >= UNCACHED_INPUT else charged_at_dispatch(rule, input_tokens, max_output)
                 # Output and what follows from it a provider counts at the end, all else when the attempt comes in.

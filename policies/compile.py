@@ -27,7 +27,7 @@ from policies.linking import EntryCompiler, HelperCompiler, compile_helper
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 JIT_DISABLED = bool(numba.config.DISABLE_JIT)
-_PACKAGES = ("policies", "forge1sim", "live_adapter")
+_PACKAGES = ("policies", "forge1sim")
 # Nothing in them is compiled, nor read by what is (import-linter holds it): a page may change without a minute of compiling.
 _NEVER_COMPILED = {
     f"forge1sim/{part}" for part in (

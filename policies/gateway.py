@@ -121,7 +121,7 @@ def arrive(
     if not _within_tenant_limits(state, tenant, input_tokens, max_output_tokens, now_us):
         end_unserved(state, slot, REJECT, TENANT_LIMIT, state.pulse[0]["why_limit"])
         return NO_SLOT
-    return int(slot) if _settle_in(state, slot, now_us, user_policy) else NO_SLOT
+    return int(slot) if settle_in(state, slot, now_us, user_policy) else NO_SLOT
 
 
 @inlined
@@ -140,7 +140,7 @@ def _within_tenant_limits(state: State, tenant_row: int, input_tokens: int, max_
 
 
 @inlined
-def _settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bool:
+def settle_in(state: State, slot: int, now_us: int, user_policy: Plugged) -> bool:
     """Dispatch, queue or reject a request that looks for a place. False if it has ended."""
     pulse = state.pulse[0]
     bits = suited_models(state, slot)
@@ -338,7 +338,7 @@ def retry(state: State, slot: int, request_number: int, now_us: int, user_policy
     """The backoff of a request is over: it looks for a place again."""
     if _is_current(state, slot, request_number, RESTING):
         state.pulse[0]["now_us"] = now_us
-        _settle_in(state, slot, now_us, user_policy)
+        settle_in(state, slot, now_us, user_policy)
 
 
 @rare

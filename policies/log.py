@@ -86,5 +86,5 @@ ACCOUNT_STATE_NAMES = {
     DRAINING: "draining", NO_KEYS: "no_keys",
 }  # fmt: skip
 # control kinds (code of CONTROL)
-LIMIT_CHANGED, KEY_REVOKED, KEY_ADDED = 1, 2, 3
-CONTROL_NAMES = {LIMIT_CHANGED: "limit_changed", KEY_REVOKED: "key_revoked", KEY_ADDED: "key_added"}
+LIMIT_CHANGED, KEY_REVOKED, KEY_ADDED, BUNDLE_CHANGED = 1, 2, 3, 4
+CONTROL_NAMES = {LIMIT_CHANGED: "limit_changed", KEY_REVOKED: "key_revoked", KEY_ADDED: "key_added", BUNDLE_CHANGED: "bundle_changed"}

@@ -315,8 +315,10 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
     deployment["in_flight"] += 1
     state.accounts[deployment["account"]]["in_flight"] += 1
     state.pulse[0]["in_flight"] += 1
-    enter_trial(state.buckets[deployment["bucket"]])
-    enter_trial(state.accounts[deployment["account"]])
+    bucket, account = state.buckets[deployment["bucket"]], state.accounts[deployment["account"]]
+    bucket["newest_request"] = account["newest_request"] = request["request"]
+    enter_trial(bucket)
+    enter_trial(account)
     if state.settings[0]["reservation"] == capacity.PREEMPT:
         add_flight(state, slot)
     note_request(

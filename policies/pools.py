@@ -5,7 +5,7 @@ from policies.compile import inlined, rare
 from policies.contracts import MEMORY_WORDS
 from policies.limits import ACCELERATION, IN_FLIGHT, PACED
 from policies.log import ACCOUNT as ACCOUNT_ROW
-from policies.log import ACTIVE, DRAINING, ORDERABLE, ORDERED, STANDBY, TICK
+from policies.log import ACTIVE, CONTROL, DRAINING, KEY_ADDED, KEY_REVOKED, NO_KEYS, ORDERABLE, ORDERED, STANDBY, TICK
 from policies.notes import ask, note
 from policies.plug import ask_scaling
 from policies.state import DO_READY, DO_TICK, State
@@ -151,6 +151,8 @@ def _wish(state: State, pool_row: int, now_us: int) -> int:
 def tick(state: State, now_us: int) -> None:
     """A scaling period has passed: measure each pool, ask the scaling policy, act."""
     settings = state.settings[0]
+    if state.pulse[0]["tick_us"] != now_us:
+        return                  # of a bundle no longer in force
     state.pulse[0]["now_us"] = now_us
     for pool_row in range(state.pools.size):
         pool = state.pools[pool_row]
@@ -165,13 +167,37 @@ def tick(state: State, now_us: int) -> None:
             acted = _retire(state, pool_row, utilization_pm, now_us)
         if acted:
             pool["changed_us"] = now_us
-    ask(state, DO_TICK, -1, -1, now_us + settings["period_us"])
+    plan_tick(state, now_us)
+
+
+@rare
+def plan_tick(state: State, now_us: int) -> None:
+    """Ask to be called when the next scaling period is over, if there is scaling."""
+    settings = state.settings[0]
+    if settings["scaling"] != 0:
+        state.pulse[0]["tick_us"] = now_us + settings["period_us"]
+        ask(state, DO_TICK, -1, -1, state.pulse[0]["tick_us"])
 
 
 @rare
 def ready(state: State, row: int, now_us: int) -> None:
-    """An ordered account has arrived."""
-    if state.accounts[row]["state"] == ORDERED:
+    """An account that was ordered, or may be, has arrived."""
+    if state.accounts[row]["state"] == ORDERED or state.accounts[row]["state"] == ORDERABLE:
         state.pulse[0]["now_us"] = now_us
         _set_account(state, row, ACTIVE, now_us, 0)
         wake_account(state, row, now_us)
+
+
+@rare
+def change_keys(state: State, row: int, count: int, now_us: int) -> None:
+    """So many keys came to an account; below 0: were taken away, those in use last."""
+    account = state.accounts[row]
+    state.pulse[0]["now_us"] = now_us
+    account["keys_left"] = max(0, account["keys_left"] + count)
+    if account["keys_left"] == 0:
+        if account["state"] == ACTIVE or account["state"] == DRAINING:
+            _set_account(state, row, NO_KEYS, now_us, 0)
+    elif account["state"] == NO_KEYS:
+        _set_account(state, row, ACTIVE, now_us, 0)
+        wake_account(state, row, now_us)
+    note(state, CONTROL, KEY_ADDED if count > 0 else KEY_REVOKED, -1, 0, -1, -1, -1, row, account["keys_left"], 0, 0, 0)

@@ -41,7 +41,7 @@ PULSE = np.dtype(
         for name in (
             "now_us", "arrived", "in_system", "waiting", "in_flight", "free_slot",
             "log_count", "effect_count", "waiting_segments",
-            "why", "why_limit", "deadlines", "expire_us",
+            "why", "why_limit", "deadlines", "expire_us", "tick_us",
         )
     ]
 )  # fmt: skip
@@ -53,6 +53,7 @@ ACCOUNT = np.dtype(
         ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
         ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
+        ("newest_request", "<i8"),                                      # sent last
         ("yielding", "<i8"),                                            # of its deployments, those that yield to another
         ("trial_most", "<i8"), ("trial_count", "<i8"), ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),
     ]
@@ -60,7 +61,7 @@ ACCOUNT = np.dtype(
 
 BUCKET = np.dtype(
     [
-        ("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"),
+        ("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("newest_request", "<i8"),
         ("trial_most", "<i8"), ("trial_count", "<i8"),                # may be, are in flight (`policies.trials`); most 0: no trial
         ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),        # the refusal; how often the rest was doubled
     ]

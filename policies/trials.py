@@ -45,3 +45,15 @@ def leave_trial(target: Row, sent_us: int, served: bool) -> bool:
             target["trial_most"] += 1
             target["trial_doublings"] = 0
     return bool(target["trial_most"] > 0)
+
+
+@rare
+def suspect(target: Row, now_us: int) -> None:
+    """What a bucket has left is not known: the first answer will tell."""
+    target["trial_most"], target["trial_count"], target["trial_since_us"], target["trial_doublings"] = 1, 0, now_us, 0
+
+
+@leaf
+def is_first_trial(target: Row) -> bool:
+    """Whether one request is in flight to find out what is left."""
+    return bool(target["trial_most"] == 1)

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numba import int64
 
-from forge1sim.drivers.agenda import (
+from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, take_arrival
+from forge1sim.workload.table import NEVER_US
+from policies.agenda import (
     Agenda,
     bring_up,
     drop_first,
@@ -16,8 +18,6 @@ from forge1sim.drivers.agenda import (
     open_agenda,
     put,
 )
-from forge1sim.drivers.world import World, happen, is_log_full, next_arrival_us, open_world, take_arrival
-from forge1sim.workload.table import NEVER_US
 from policies.arena import handle
 from policies.compile import JIT_DISABLED, inlined, unlocked
 from policies.order import ARRIVED, event_kind, event_request, tie_key

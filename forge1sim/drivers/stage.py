@@ -57,7 +57,7 @@ class Stage:
         self.gateway = build_state(layout, bundle, start_us, seed, plugged)
         self.providers = build_emulator(layout, faults, start_us, seed)
         self.world = build_world(bundle.queue.max_in_system, estimation)
-        self.user_policy = plugged["routing"] if "routing" in plugged else _unplugged()
+        self.user_policy = plugged["routing"] if "routing" in plugged else unplugged_policy()
         self.finished_us = start_us
         self._state, self._world = open_state(self.gateway), open_world(self.world)
         self._requests, self._sink, self._on_report = requests, sink, on_report
@@ -101,5 +101,5 @@ class Stage:
 
 
 @cache
-def _unplugged() -> Plugged:
+def unplugged_policy() -> Plugged:
     return plug(unplugged, "routing")

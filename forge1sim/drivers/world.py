@@ -16,6 +16,7 @@ from forge1sim.workload.estimation import ERRORS, errors_of, guessed_complexity_
 from forge1sim.workload.spec import Estimation
 from forge1sim.workload.table import NEVER_US, REQUESTS
 from policies import gateway, pools
+from policies.agenda import EVENT, OUT_ROWS
 from policies.arena import allocate, opener
 from policies.compile import compiled, inlined, leaf, rare
 from policies.log import CLIENT_GONE, PREEMPTED
@@ -37,10 +38,7 @@ from policies.state import (
 
 HEADER_WORDS = 24
 SHEET_ROWS = 131_072
-OUT_ROWS = 65_536
-OUT_SLACK = 32_768
 
-EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
 TRUTH = np.dtype(
     [
         ("input_tokens", "<i8"), ("cached_tokens", "<i8"), ("output_tokens", "<i8"), ("complexity_pm", "<i8"),
@@ -256,7 +254,8 @@ def load_sheet(world: World, requests: Rows) -> None:
 def start(gateway_block: Bytes, world_block: Bytes) -> None:
     """Plan what happens by itself: the first scaling tick."""
     state, world = open_state(gateway_block), open_world(world_block)
-    settings = state.settings[0]
     world.desk[0]["out_count"] = 0
-    if settings["scaling"] != 0:
-        plan(world, settings["start_us"] + settings["period_us"], TICKED, 0, 0, 0)
+    pools.plan_tick(state, state.settings[0]["start_us"])
+    if state.pulse[0]["effect_count"] > 0:
+        plan(world, state.effects[0]["time_us"], TICKED, 0, 0, 0)
+    state.pulse[0]["effect_count"] = 0

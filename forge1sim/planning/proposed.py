@@ -10,7 +10,7 @@ from forge1sim.planning.options import Plan
 from forge1sim.planning.simulated import Prices
 
 MOST_RESERVATIONS = 4
-_TRIED: tuple[tuple[Which, float], ...] = (("proposal", 1.0), ("bound", 1.0))
+_TRIED: tuple[Which, ...] = ("proposal", "bound")
 _GAP, _SOLVE_S = 1e-3, 20.0
 
 
@@ -24,8 +24,8 @@ def proposals_of(demand: Demand, prices: Prices) -> list[Plan]:
 
 
 def _proposed(demand: Demand, prices: Prices) -> Iterator[Proposal]:
-    for which, usable in _TRIED:
+    for which in _TRIED:
         try:
-            yield propose(problem_of(demand, prices, which, usable=usable, merged=True), gap=_GAP, time_limit_s=_SOLVE_S)
+            yield propose(problem_of(demand, prices, which, merged=True), gap=_GAP, time_limit_s=_SOLVE_S)
         except PlanError:               # what a flow cannot keep, a simulation may, or will say better why not
             continue

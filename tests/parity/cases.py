@@ -94,7 +94,7 @@ def _fault(r: random.Random, accounts: list[dict[str, object]]) -> dict[str, obj
     }  # fmt: skip
 
 
-def _bundle(r: random.Random) -> dict[str, object]:
+def random_bundle(r: random.Random) -> dict[str, object]:
     routing = ("cost_efficiency", "headroom", "least_in_flight", "latency", "weighted", "round_robin", "random")
     return {
         "routing": {
@@ -151,7 +151,7 @@ def make_case(r: random.Random, count: int = 250) -> Case:
                       {"name": "q", "overload_probability": r.choice((0.0, 0.05)), "retry_after": r.random() < 0.7}],
         "faults": [_fault(r, accounts) for _ in range(r.randint(0, 2))],
     })  # fmt: skip
-    bundle = PolicyBundle.model_validate(_bundle(r))
+    bundle = PolicyBundle.model_validate(random_bundle(r))
     requests = _requests(r, len(models), sum(int(str(group["count"])) for group in tenants), count)
     return Case(platform, bundle, requests, 120 * SECOND_US, r.getrandbits(31))
 

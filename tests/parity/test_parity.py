@@ -79,7 +79,7 @@ def test_uncompiled_and_bounds_checked_code_gives_the_same_log(flag: str, tmp_pa
 
 MUTANTS = {
     "the compiled clock forgets the tie key": (
-        "import forge1sim.drivers.agenda as d\n"
+        "import policies.agenda as d\n"
         "d.is_before = lambda heap, one, time_us, key: bool(heap[one]['time_us'] < time_us)\n"
     ),
     "SimPy's clock forgets the tie key": (

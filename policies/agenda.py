@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forge1sim.drivers.world import EVENT, OUT_ROWS, OUT_SLACK
 from policies.arena import allocate, opener
 from policies.compile import inlined
 from policies.rows import Bytes, Ints, Rows
 
+OUT_ROWS = 65_536
+OUT_SLACK = 32_768              # more never comes of one event
 BUCKETS = 8_192                 # a turn of the wheel takes 134 s; what is later stays for another turn
 _BUCKET_BITS = 14               # a bucket is 2**14 microseconds wide
 _NONE = -1
 _HEADER_WORDS = 16
 
+EVENT = np.dtype([("time_us", "<i8"), ("key", "<i8"), ("row", "<i8")])
 # `bucket` counts from the epoch; everything in it and before is in the heap. `free` is the first node not in use.
 CLIP = np.dtype([("in_heap", "<i8"), ("in_wheel", "<i8"), ("bucket", "<i8"), ("free", "<i8")])
 NODE = np.dtype([*((name, "<i8") for name in EVENT.names or ()), ("next", "<i8")])

@@ -1,0 +1,127 @@
+"""Bytes to providers and back, over aiohttp: one connection pool, bounds on time and size, and failures in two words.
+
+aiohttp, because httpx's own pool is several times slower with many requests side by side (README, "Live").
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from live_adapter.config import Attempts
+from policies.log import FAILED, TIMEOUT
+
+_CHUNK = 65_536
+_MIB = 1024 * 1024
+
+
+class Failure(Exception):  # noqa: N818  (not an error of ours: what befell an attempt)
+    """The provider did not answer as HTTP asks: FAILED or TIMEOUT, and what happened, without addresses or keys."""
+
+    def __init__(self, kind: int, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The beginning of an answer."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class Upstream:
+    """The provider's side. `open` and `close` belong to the event loop that it is used on."""
+
+    def __init__(self, limits: Attempts) -> None:
+        self._limits = limits
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Before the first attempt."""
+        # The gateway bounds what is in flight; a second bound would let requests wait unseen.
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
+        timeout = aiohttp.ClientTimeout(total=self._limits.timeout_s, sock_connect=self._limits.connect_s, sock_read=self._limits.stall_s)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True, trust_env=False,
+            requote_redirect_url=False,
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> "Exchange":
+        """Send a request; returns when the head of the answer is there. Raises Failure."""
+        assert self._session is not None, "open() comes first"
+        try:
+            answer = await self._session.request(method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _failure(error) from None
+        return Exchange(answer, round(self._limits.most_answer_mib * _MIB))
+
+
+class Exchange:
+    """An answer that is under way. It must be read to its end, or closed."""
+
+    __slots__ = ("_answer", "_left", "head")
+
+    def __init__(self, answer: aiohttp.ClientResponse, most_bytes: int) -> None:
+        self._answer, self._left = answer, most_bytes
+        self.head = Head(answer.status, answer.headers)
+
+    async def read(self) -> bytes:
+        """The whole body. Raises Failure."""
+        parts = [part async for part in self.chunks()]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def read_some(self) -> bytes:
+        """As much of the body as there is before it ends or breaks: for error answers."""
+        found = b""
+        try:
+            async for part in self.chunks():
+                found += part
+                if len(found) > _CHUNK:
+                    break
+        except Failure:
+            pass
+        self.close()
+        return found
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises Failure, also for one that ends too soon or never."""
+        try:
+            async for part in self._answer.content.iter_any():
+                self._left -= len(part)
+                if self._left < 0:
+                    raise Failure(FAILED, "the answer is larger than attempts.most_answer_mib")
+                yield part
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _failure(error) from None
+        finally:
+            if not self._answer.content.at_eof():
+                self._answer.close()
+        self._answer.release()
+
+    def close(self) -> None:
+        """Let go of the connection; of an answer that is not at its end the provider notices."""
+        self._answer.close()
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, asyncio.TimeoutError | TimeoutError | aiohttp.ServerTimeoutError):
+        return Failure(TIMEOUT, "the provider did not answer in time")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Failure(FAILED, "the provider's name was not found")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Failure(FAILED, "the provider could not be reached")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Failure(FAILED, "the answer ended too soon")
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError):
+        return Failure(FAILED, "the provider closed the connection")
+    return Failure(FAILED, f"the answer was not HTTP ({type(error).__name__})")
