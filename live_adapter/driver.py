@@ -25,7 +25,7 @@ _COUNT = AGAIN - 1
 _ENTRY = struct.Struct(f"<{4 + VALUES}q")
 _ORDER = struct.Struct(f"<{len(ORDER.names or ())}q")
 _ARRIVED, _LOG_COUNT = ((PULSE.names or ()).index(name) for name in ("arrived", "log_count"))
-_NEXT_US = (DESK.names or ()).index("next_us")
+_NEXT_US, _SLOT = ((DESK.names or ()).index(name) for name in ("next_us", "slot"))
 _FLUSH_ROWS = LOG_ROWS // 2
 
 Order = tuple[int, int, int, int, int, int, int]
@@ -68,7 +68,7 @@ class Driver:
         self, gateway: Bytes, clock: Callable[[], int], on_order: OnOrder, keep: Callable[[Kept], None], *, start_us: int,
         user_policy: Plugged,
     ) -> None:  # fmt: skip
-        self._clock, self._on_order, self._keep, self._user_policy = clock, on_order, keep, user_policy
+        self.clock, self._on_order, self._keep, self._user_policy = clock, on_order, keep, user_policy
         self._agenda, self._block = new_agenda(start_us), new_desk(start_us)
         self.desk = open_desk(self._block)
         self._step: Any = step if JIT_DISABLED else quick(step, 4)
@@ -84,13 +84,18 @@ class Driver:
         """The number that the next request to arrive gets."""
         return int(self._pulse[_ARRIVED])
 
+    @property
+    def slot(self) -> int:
+        """Where the request that arrived last is, or NO_SLOT if it has ended already."""
+        return int(self._head[_SLOT])
+
     def tell(
         self, kind: int, row: int = 0, request: int = -1, v0: int = 0, v1: int = 0, v2: int = 0, v3: int = 0, v4: int = 0, v5: int = 0,
         v6: int = 0, v7: int = 0,
     ) -> None:  # fmt: skip
         """Let an input (`policies.inputs`) happen now, after all timers that fell due; its orders are carried out."""
         # No two inputs happen at one moment, so that their order is in their times alone.
-        now_us = self.now_us = max(self._clock(), self.now_us + 1)
+        now_us = self.now_us = max(self.clock(), self.now_us + 1)
         while True:
             _ENTRY.pack_into(self._entry, 0, now_us, kind, row, request, v0, v1, v2, v3, v4, v5, v6, v7)
             flags = self._step(*self._blocks, self._user_policy)

@@ -54,7 +54,7 @@ AGAIN, NEEDS_ROOM = 1 << 20, 1 << 21
 _LOOK_AHEAD_US = 1_000_000
 _HEADER_WORDS = 24
 
-DESK = np.dtype([(name, "<i8") for name in ("order_count", "out_count", "record_count", "log_seen", "next_us", "last_us")])
+DESK = np.dtype([(name, "<i8") for name in ("order_count", "out_count", "record_count", "log_seen", "next_us", "last_us", "slot")])
 
 
 class Desk(NamedTuple):
@@ -151,7 +151,7 @@ def take(state: State, desk: Desk, entry: Row, user_policy: Plugged) -> None:
     """Let an input happen. One about a request that is no longer in flight says nothing any more."""
     kind, row, now_us = entry["kind"], entry["row"], entry["time_us"]
     if kind == ARRIVAL:
-        gateway.arrive(
+        desk.desk[0]["slot"] = gateway.arrive(
             state, row, entry["request"], entry["v0"], entry["v1"], entry["v2"], entry["v3"], entry["v4"], entry["v5"],
             entry["v6"], entry["v7"], now_us, user_policy,
         )  # fmt: skip

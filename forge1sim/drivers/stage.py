@@ -102,4 +102,5 @@ class Stage:
 
 @cache
 def unplugged_policy() -> Plugged:
+    """What stands for a routing policy of one's own where there is none."""
     return plug(unplugged, "routing")

@@ -1,0 +1,43 @@
+"""What is kept of traffic: decisions and inputs, and what only the wire knows of an attempt. Who keeps it is behind `Keeper`."""
+
+from typing import NamedTuple, Protocol
+
+from live_adapter.driver import Kept
+
+
+class Fact(NamedTuple):
+    """An attempt as the wire saw it; -1 for what is not known."""
+
+    time_us: int
+    request: int
+    attempt: int
+    http_status: int
+    first_token_us: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+
+
+class Keeper(Protocol):
+    """Keeps what happened. `settled` returns when all that was handed over before would survive the end of this process."""
+
+    def keep(self, kept: Kept) -> None:
+        """Take over rows of log and inputs."""
+
+    def fact(self, fact: Fact) -> None:
+        """Take over what the wire saw."""
+
+    async def settled(self) -> None:
+        """Wait until it is safe."""
+
+
+class NoKeeper:
+    """Keeps nothing."""
+
+    def keep(self, kept: Kept) -> None:
+        """Let it go."""
+
+    def fact(self, fact: Fact) -> None:
+        """Let it go."""
+
+    async def settled(self) -> None:
+        """Nothing to wait for."""

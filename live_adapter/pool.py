@@ -1,0 +1,387 @@
+"""The pool: one gateway on the wall clock. Calls go in, answers come out; between them the gateway decides and the wire obeys.
+
+A call waits for its turns (`tickets`), sends what it is told to send, and tells what came of it. It knows no limit, no queue and
+no backoff: whether there is another attempt, where, and when, is the gateway's answer to what it is told.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+from live_adapter.driver import Driver, Order, WallClock
+from live_adapter.keeping import Fact, Keeper, NoKeeper
+from live_adapter.protocols.calls import Call
+from live_adapter.protocols.errors import error_body, error_event
+from live_adapter.protocols.limits import limits_seen
+from live_adapter.protocols.outgoing import outgoing
+from live_adapter.protocols.refusing import Refusal, classify
+from live_adapter.protocols.usage import StreamReader, Usage, usage_of
+from live_adapter.refusals import told_of
+from live_adapter.site import Site, Target
+from live_adapter.tickets import Refused, Sent, Ticket
+from live_adapter.upstream import Exchange, Failure, Upstream
+from live_adapter.wishes import Wishes
+from policies.bundle import PolicyBundle
+from policies.change import changed_state
+from policies.feed import ABORT, ENDED, SEND, SET_ACCOUNT
+from policies.inputs import ARRIVAL, GONE, REFUSAL, SEEN, SERVED, UNKNOWN
+from policies.log import CALLER, CALLER_FAULT, CLIENT_GONE, FAILED, PREEMPTED
+from policies.plug import plug
+from policies.routing import unplugged
+from policies.rows import Bytes, Plugged
+
+_PASSED_BACK = ("content-type", "x-request-id", "request-id", "openai-processing-ms")
+_ABORTED = "the place was taken back"
+_SOONEST_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a client gets. A stream is read to its end, or closed."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes | AsyncIterator[bytes]
+
+
+class Keys(Protocol):
+    """Where keys come from."""
+
+    def key_of(self, account: int, number: int) -> str:
+        """The key of an account, by the gateway's count of those that it has used up."""
+
+
+@dataclass(slots=True)
+class _Going:
+    """A call under way."""
+
+    call: Call
+    tenant: int
+    headers: Mapping[str, str]
+    ticket: Ticket
+    complexity_pm: int
+    task: "asyncio.Task[object] | None" = None
+    aborted: bool = False
+    used: Usage = field(default_factory=Usage)
+
+
+class Pool:
+    """Use it as an async context manager: it opens connections, and drains on leaving."""
+
+    def __init__(
+        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None,
+        user_policy: Plugged | None = None,
+    ) -> None:  # fmt: skip
+        self.site, self._keys, self._keeper = site, keys, keeper or NoKeeper()
+        self.upstream = Upstream(site.config.attempts)
+        self.bundle = site.bundle
+        self._user_policy = plug(unplugged, "routing") if user_policy is None else user_policy
+        self._bundles = 0
+        self.driver = Driver(
+            site.state(), clock or WallClock.now(), self._carry_out, self._keeper.keep, start_us=site.start_us,
+            user_policy=self._user_policy,
+        )  # fmt: skip
+        self._going: dict[int, _Going] = {}
+        self._numbers = [0] * len(site.layout.tenant_names)
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_us = 0
+        self._idle = asyncio.Event()
+        self.draining = False
+
+    async def __aenter__(self) -> "Pool":
+        await self.upstream.open()
+        self.driver.tell(UNKNOWN)
+        self._arm()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.drain(0.0)
+
+    async def drain(self, at_most_s: float) -> None:
+        """Take no more calls, let those under way end for so long, then close."""
+        self.draining = True
+        if self._going and at_most_s > 0:
+            self._idle.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), at_most_s)
+        if self._timer is not None:
+            self._timer.cancel()
+        self.driver.close()
+        await self._keeper.settled()
+        await self.upstream.close()
+
+    @property
+    def under_way(self) -> int:
+        """Calls that have come and not ended."""
+        return len(self._going)
+
+    def change(self, bundle: PolicyBundle) -> None:
+        """Put another bundle in force, at once and without losing a request. Raises SchemaError for one that does not fit."""
+        before, layout = self.bundle, self.site.layout
+
+        def build(gateway: Bytes) -> tuple[Bytes, Plugged]:
+            return changed_state(gateway, layout, before, bundle, {}), self._user_policy
+
+        # Built twice: once to see that it can be, before anything is on record.
+        changed_state(self.driver.gateway, layout, before, bundle, {})
+        self._bundles += 1
+        self.driver.change(self._bundles, build)
+        self.bundle = bundle
+        self._arm()
+
+    async def call(self, call: Call, tenant: int, headers: Mapping[str, str], wishes: Wishes) -> Answer:
+        """Serve one call of a tenant. `headers` are the client's, with names in lower case."""
+        wanted = self.site.model_row(call.model)
+        if wanted is None:
+            return _error(call, 404, "model_not_found", f"model {call.model!r} is not one of {', '.join(self.site.model_rows)}", 0)
+        driver, number = self.driver, self._numbers[tenant]
+        self._numbers[tenant] = number + 1
+        ticket = Ticket(driver.next_request)
+        going = _Going(call, tenant, headers, ticket, wishes.complexity_pm)
+        self._going[ticket.request] = going
+        now_us = max(driver.now_us, self._now_us())
+        self._tell(
+            ARRIVAL, tenant, number, wanted, 0, wishes.complexity_pm, wishes.input_tokens, 0, call.most_output_tokens,
+            now_us + wishes.deadline_us, wishes.budget_nano_usd,
+        )  # fmt: skip
+        ticket.slot, keep = driver.slot, False
+        try:
+            answer = await self._serve(going)
+            keep = not isinstance(answer.body, bytes)
+            return answer
+        except asyncio.CancelledError:
+            self._gone(going)
+            raise
+        finally:
+            if not keep:
+                self._leave(going)
+
+    async def _serve(self, going: _Going) -> Answer:
+        """Turn by turn, until there is an answer."""
+        last: Answer | None = None
+        while True:
+            turn = await going.ticket.turn()
+            if isinstance(turn, Refused):
+                await self._settled()
+                if turn.reason == CALLER_FAULT and last is not None:
+                    return last
+                told = told_of(turn, self.site.limit_names, self.driver.now_us)
+                return _error(going.call, told.status, told.code, told.message, told.retry_after_s)
+            try:
+                answer = await self._attempt(going, turn)
+            except asyncio.CancelledError:
+                if not going.aborted:
+                    raise
+                # Whoever took the place back has told the gateway; its answer is the next turn.
+                going.aborted = False
+                task = asyncio.current_task()
+                assert task is not None
+                task.uncancel()
+                continue
+            if answer.status < 400:
+                return answer
+            last = answer
+
+    async def _attempt(self, going: _Going, sent: Sent) -> Answer:
+        """One attempt. An answer of 400 and above has been told to the gateway, which says what is next."""
+        target = self.site.targets[sent.deployment]
+        key = self._keys.key_of(target.account, sent.key)
+        call = going.call
+        out = outgoing(call, call.dialect, target.model_name, key, target.site.base_url, going.headers)
+        going.task, going.used, began_us = asyncio.current_task(), Usage(input_tokens=0), self.driver.now_us
+        try:
+            exchange = await self.upstream.send("POST", out.url, out.headers, out.body)
+        except Failure as failure:
+            return self._failed(going, sent, failure)
+        head = exchange.head
+        self._see(going, target, head.headers)
+        if head.status >= 400:
+            return await self._refused(going, sent, exchange)
+        try:
+            if call.stream:
+                return await self._begin_stream(going, sent, exchange, began_us)
+            body = await exchange.read()
+            used = usage_of(call.dialect, _json(body))
+        except Failure as failure:
+            return self._failed(going, sent, failure)
+        if used is None:
+            return self._failed(going, sent, Failure(FAILED, "the answer is not what the protocol says"))
+        self._served(going, sent, used, head.status, -1)
+        await self._settled()
+        return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
+
+    async def _begin_stream(self, going: _Going, sent: Sent, exchange: Exchange, began_us: int) -> Answer:
+        """The first bytes decide: up to them another attempt may be made, after them not."""
+        reader, chunks = StreamReader(going.call, going.call.dialect), exchange.chunks()
+        first = b""
+        async for chunk in chunks:
+            first = reader.feed(chunk)
+            if first:
+                break
+        first_us = self._now_us() - began_us
+        body = self._stream(going, sent, exchange, reader, first, chunks, first_us)
+        return Answer(status=exchange.head.status, headers=self._headers_back(going, sent, exchange.head.headers), body=body)
+
+    async def _stream(
+        self, going: _Going, sent: Sent, exchange: Exchange, reader: StreamReader, first: bytes, chunks: AsyncIterator[bytes], first_us: int
+    ) -> AsyncIterator[bytes]:
+        """Pass a stream on. However it ends, the gateway hears of it once."""
+        ended = False
+        try:
+            going.task = asyncio.current_task()
+            if first:
+                yield first
+            async for chunk in chunks:
+                going.task = asyncio.current_task()
+                if passed := reader.feed(chunk):
+                    yield passed
+            rest = reader.rest()
+            ended = True
+            if reader.finished and not reader.failed:
+                self._served(going, sent, reader.usage or self._estimate(going, reader), exchange.head.status, first_us)
+            else:
+                self._break(going, sent, reader, FAILED)
+            await self._settled()
+            if rest:
+                yield rest
+            if not reader.finished:
+                yield error_event(going.call.dialect, "stream_broken", "the provider ended the stream too soon")
+        except Failure as failure:
+            ended = True
+            self._break(going, sent, reader, failure.kind)
+            await self._settled()
+            yield error_event(going.call.dialect, "stream_broken", str(failure))
+        except asyncio.CancelledError:
+            if not going.aborted:
+                raise
+            ended = True
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            yield error_event(going.call.dialect, "preempted", _ABORTED)
+        finally:
+            exchange.close()
+            if not ended:
+                going.used = reader.usage or self._estimate(going, reader)
+                self._gone(going)
+            self._leave(going)
+
+    def _estimate(self, going: _Going, reader: StreamReader) -> Usage:
+        said = self.driver.state.requests[going.ticket.slot]
+        return Usage(input_tokens=int(said["input_tokens"]), output_tokens=reader.estimated_output_tokens)
+
+    def _served(self, going: _Going, sent: Sent, used: Usage, status: int, first_us: int) -> None:
+        request = going.ticket.request
+        self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, first_us, used.cache_write_tokens, used.reasoning_tokens))
+        self._tell(SERVED, sent.slot, request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
+
+    def _break(self, going: _Going, sent: Sent, reader: StreamReader, kind: int) -> None:
+        """A stream broke: the provider failed, and for the client there is no other attempt."""
+        used = reader.usage or self._estimate(going, reader)
+        request = going.ticket.request
+        self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, 200, -1, used.cache_write_tokens, used.reasoning_tokens))
+        self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
+        self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
+
+    def _failed(self, going: _Going, sent: Sent, failure: Failure) -> Answer:
+        self._refuse(going, sent, Refusal(kind=failure.kind), 0)
+        return _error(going.call, 502, "provider_failed", str(failure), 0)
+
+    async def _refused(self, going: _Going, sent: Sent, exchange: Exchange) -> Answer:
+        body, head = await exchange.read_some(), exchange.head
+        refusal = classify(going.call.dialect, head.status, head.headers, body, self._now_us())
+        self._refuse(going, sent, refusal, head.status)
+        if refusal.kind != CALLER:
+            return _error(going.call, head.status, "provider_refused", "the provider refused", 0)
+        return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
+
+    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int) -> None:
+        request = going.ticket.request
+        self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, -1, 0, 0))
+        self._tell(REFUSAL, sent.slot, request, refusal.kind, -1, refusal.retry_after_us)
+
+    def _see(self, going: _Going, target: Target, headers: Mapping[str, str]) -> None:
+        """Tell what headers show of limits."""
+        for seen in limits_seen(target.site.protocol, headers, self._now_us()):
+            row = target.limits.get(seen.dimension)
+            if row is not None:
+                self._tell(
+                    SEEN, going.ticket.slot, going.ticket.request, row, seen.limit, seen.remaining, seen.resets_us, seen.rounded_to
+                )
+
+    def _gone(self, going: _Going) -> None:
+        """The client is gone: its place is free, and what was used is billed."""
+        used = going.used
+        self._tell(
+            GONE, going.ticket.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, CLIENT_GONE
+        )
+
+    def _leave(self, going: _Going) -> None:
+        self._going.pop(going.ticket.request, None)
+        if not self._going:
+            self._idle.set()
+
+    def _headers_back(self, going: _Going, sent: Sent, headers: Mapping[str, str]) -> dict[str, str]:
+        found = {name: headers[name] for name in _PASSED_BACK if name in headers}
+        model = self.site.layout.models[self.site.targets[sent.deployment].model].name
+        return found | {"x-forge1-model": model, "x-forge1-attempts": str(sent.attempt), "x-forge1-request": str(going.ticket.request)}
+
+    async def _settled(self) -> None:
+        self.driver.flush()
+        await self._keeper.settled()
+
+    def _now_us(self) -> int:
+        return self.driver.clock()
+
+    def _tell(self, kind: int, row: int, request: int, *values: int) -> None:
+        self.driver.tell(kind, row, request, *values)
+        if self.driver.next_us < self._armed_us:
+            self._arm()
+
+    def _carry_out(self, order: Order) -> None:
+        kind, _, request, *_ = order
+        if kind == SET_ACCOUNT:
+            return
+        going = self._going.get(request)
+        if going is None:
+            return
+        if kind in (SEND, ENDED):
+            going.ticket.take(order)
+        elif kind == ABORT:
+            used = going.used
+            self.driver.tell(
+                GONE, going.ticket.slot, request, used.input_tokens, used.cached_tokens, used.output_tokens, PREEMPTED
+            )
+            going.aborted = True
+            if going.task is not None:
+                going.task.cancel(_ABORTED)
+
+    def _arm(self) -> None:
+        """Have the gateway's next timer ring in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_us = self.driver.next_us
+        wait_s = max(_SOONEST_S, (self._armed_us - self._now_us()) / 1e6)
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
+
+    def _ring(self) -> None:
+        self.driver.ring()
+        self._arm()
+
+
+def _error(call: Call, status: int, code: str, message: str, retry_after_s: int) -> Answer:
+    headers = {"content-type": "application/json"}
+    if retry_after_s > 0:
+        headers["retry-after"] = str(retry_after_s)
+    return Answer(status=status, headers=headers, body=error_body(call.dialect, status, code, message))
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
