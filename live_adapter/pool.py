@@ -288,21 +288,22 @@ class Pool:
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
     def _failed(self, going: _Going, sent: Sent, failure: Failure) -> Answer:
-        self._refuse(going, sent, Refusal(kind=failure.kind), 0)
+        self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
         return _error(going.call, 502, "provider_failed", str(failure), 0)
 
     async def _refused(self, going: _Going, sent: Sent, exchange: Exchange) -> Answer:
         body, head = await exchange.read_some(), exchange.head
         refusal = classify(going.call.dialect, head.status, head.headers, body, self._now_us())
-        self._refuse(going, sent, refusal, head.status)
+        limit = self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
+        self._refuse(going, sent, refusal, head.status, limit)
         if refusal.kind != CALLER:
             return _error(going.call, head.status, "provider_refused", "the provider refused", 0)
         return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
 
-    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int) -> None:
+    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
         request = going.ticket.request
         self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, -1, 0, 0))
-        self._tell(REFUSAL, sent.slot, request, refusal.kind, -1, refusal.retry_after_us)
+        self._tell(REFUSAL, sent.slot, request, refusal.kind, limit, refusal.retry_after_us)
 
     def _see(self, going: _Going, target: Target, headers: Mapping[str, str]) -> None:
         """Tell what headers show of limits."""

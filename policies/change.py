@@ -32,10 +32,10 @@ from policies.state import IN_FLIGHT, RESTING, WAITING, State, open_state
 
 _KEPT: dict[str, tuple[str, ...]] = {
     "accounts": (
-        "cool_until_us", "ready_us", "in_flight", "key", "keys_left", "state", "scale_pm", "newest_request",
+        "cool_until_us", "ready_us", "in_flight", "key", "keys_left", "state", "scale_pm", "alone",
         "trial_most", "trial_count", "trial_since_us", "trial_doublings",
     ),
-    "buckets": ("cool_until_us", "newest_request", "trial_most", "trial_count", "trial_since_us", "trial_doublings"),
+    "buckets": ("cool_until_us", "in_flight", "alone", "trial_most", "trial_count", "trial_since_us", "trial_doublings"),
     "deployments": ("cool_until_us", "in_flight", "latency_us", "failures", "failures_since_us"),
     "tenants": ("budget_used", "budget_held", "budget_period", "tag"),
     "tiers": ("virtual",),

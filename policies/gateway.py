@@ -230,11 +230,13 @@ def _end_attempt(
     request["held_nano_usd"] = 0
     request["billed_nano_usd"] += cost
     deployment["in_flight"] -= 1
-    state.accounts[deployment["account"]]["in_flight"] -= 1
+    bucket, account = state.buckets[deployment["bucket"]], state.accounts[deployment["account"]]
+    bucket["in_flight"] -= 1
+    account["in_flight"] -= 1
     state.pulse[0]["in_flight"] -= 1
-    if leave_trial(state.buckets[deployment["bucket"]], request["dispatch_us"], served):
+    if leave_trial(bucket, request["dispatch_us"], served):
         freed |= capacity.FREED_OF_BUCKET
-    if leave_trial(state.accounts[deployment["account"]], request["dispatch_us"], served):
+    if leave_trial(account, request["dispatch_us"], served):
         freed |= capacity.FREED_OF_TRIAL
     if state.settings[0]["reservation"] == capacity.PREEMPT:
         drop_flight(state, slot)

@@ -2,7 +2,8 @@
 
 An answer tells what remained when the provider counted its request, at some moment between its dispatch and now.
 Since then the provider has refilled for at most that long, so that more than what remained plus that refill cannot be
-there: a level above it is cut. The answer of whoever was sent last tells all: a level below what remained is raised.
+there: a level above it is cut. The answer to a request during which no other was under way tells all: a level below what
+remained is raised. With others it would not: they may reach the provider in another order than they were sent, and since.
 
 Where it is not known what others, or we before a restart, have used, buckets start empty and each bucket is on trial
 (`policies.trials`): one request goes, and its answer shows what there is. Without headers more go as answers come.
@@ -96,13 +97,13 @@ def _see_level(state: State, slot: int, row: int, remaining: int, rounded_to: in
     deployment = state.deployments[request["deployment"]]
     account, bucket = state.accounts[deployment["account"]], state.buckets[deployment["bucket"]]
     of_account = account["limit_lo"] <= row < account["limit_end"]
-    newest = account["newest_request"] if of_account else bucket["newest_request"]
+    is_alone = request["request"] == (account["alone"] if of_account else bucket["alone"])
     bring_up(state.limits, state.logs, row, now_us)
     left = min(remaining * limit["unit"], limit["capacity"])
     # What is held of others may be counted already where output counts as it is produced.
     most = left + rounded_to * limit["unit"] + _refill(limit, now_us - request["dispatch_us"]) + limit["held"]
     limit["level"] = min(limit["level"], most)
-    if newest != request["request"]:
+    if not is_alone:
         return False
     limit["level"] = max(limit["level"], left)
     if is_first_trial(bucket):

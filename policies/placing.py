@@ -28,7 +28,7 @@ from policies.plug import ask_policy
 from policies.prices import bid_price, expected_price, most_output, worst_price
 from policies.refusals import resting_until_us
 from policies.rows import Plugged, Row
-from policies.state import DO_DISPATCH, IN_FLIGHT, NOWHERE, State
+from policies.state import DO_DISPATCH, IN_FLIGHT, NOBODY, NOWHERE, State
 from policies.trials import enter_trial
 
 # Why a model never serves a request, in the order in which it is asked: the last is the most telling.
@@ -312,11 +312,13 @@ def dispatch(state: State, slot: int, deployment_row: int, was_queued: int, now_
     request["dispatch_us"] = now_us
     request["key"] = state.accounts[deployment["account"]]["key"]
     state.tenants[request["tenant"]]["budget_held"] += worst
-    deployment["in_flight"] += 1
-    state.accounts[deployment["account"]]["in_flight"] += 1
-    state.pulse[0]["in_flight"] += 1
     bucket, account = state.buckets[deployment["bucket"]], state.accounts[deployment["account"]]
-    bucket["newest_request"] = account["newest_request"] = request["request"]
+    bucket["alone"] = request["request"] if bucket["in_flight"] == 0 else NOBODY
+    account["alone"] = request["request"] if account["in_flight"] == 0 else NOBODY
+    deployment["in_flight"] += 1
+    account["in_flight"] += 1
+    state.pulse[0]["in_flight"] += 1
+    bucket["in_flight"] += 1
     enter_trial(bucket)
     enter_trial(account)
     if state.settings[0]["reservation"] == capacity.PREEMPT:

@@ -14,6 +14,7 @@ from policies.log import ROW
 from policies.rows import Bytes, Floats, Ints, Rows
 
 NOWHERE = -1
+NOBODY = -1
 NO_SLOT = -1
 AUTO = -1
 NEVER_US = 2**62
@@ -53,7 +54,7 @@ ACCOUNT = np.dtype(
         ("pool", "<i8"), ("key", "<i8"), ("keys_left", "<i8"),
         ("dedicated_tier", "<i8"), ("state", "<i8"), ("base_state", "<i8"),
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
-        ("newest_request", "<i8"),                                      # sent last
+        ("alone", "<i8"),                                               # sent while nothing else was under way, or NOBODY
         ("yielding", "<i8"),                                            # of its deployments, those that yield to another
         ("trial_most", "<i8"), ("trial_count", "<i8"), ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),
     ]
@@ -61,7 +62,7 @@ ACCOUNT = np.dtype(
 
 BUCKET = np.dtype(
     [
-        ("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("newest_request", "<i8"),
+        ("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("in_flight", "<i8"), ("alone", "<i8"),
         ("trial_most", "<i8"), ("trial_count", "<i8"),                # may be, are in flight (`policies.trials`); most 0: no trial
         ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),        # the refusal; how often the rest was doubled
     ]

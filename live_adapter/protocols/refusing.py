@@ -28,10 +28,11 @@ _MONEY_WORDS = ("credit balance is too low", "credit balance too low", "spend li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Class as in `policies.log`, and after how many microseconds to come back (0: not said)."""
+    """Class as in `policies.log`, after how many microseconds to come back (0: not said), and the limit's dimension if that is said."""
 
     kind: int
     retry_after_us: int = 0
+    dimension: str = ""
 
 
 def classify(dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes, now_us: int) -> Refusal:
@@ -43,7 +44,8 @@ def classify(dialect: Dialect, status: int, headers: Mapping[str, str], body: by
         told_us = _to_next_month_us(now_us)
     if kind == DAILY_QUOTA and told_us == 0 and dialect == "gemini":
         told_us = _to_midnight_us(now_us, "America/Los_Angeles")
-    return Refusal(kind=kind, retry_after_us=min(told_us, LONGEST_WAIT_US))
+    dimension = _dimension(error) if kind == THROTTLE else ""
+    return Refusal(kind=kind, retry_after_us=min(told_us, LONGEST_WAIT_US), dimension=dimension)
 
 
 def _kind(dialect: Dialect, status: int, error: Mapping[str, Any], told_us: int) -> int:
@@ -78,6 +80,18 @@ def _limited(dialect: Dialect, error: Mapping[str, Any], message: str) -> int:
     if any("PerDay" in quota for quota in _quotas(error)) or "per day" in message:
         return DAILY_QUOTA
     return THROTTLE
+
+
+def _dimension(error: Mapping[str, Any]) -> str:
+    """Which limit it was, by OpenAI's type or Anthropic's sentence."""
+    kind, message = error.get("type"), str(error.get("message", "")).lower()
+    if kind == "requests" or "requests per minute" in message:
+        return "rpm"
+    if "input tokens per minute" in message:
+        return "itpm"
+    if "output tokens per minute" in message:
+        return "otpm"
+    return "tpm" if kind == "tokens" else ""
 
 
 def _is_bad_key(error: Mapping[str, Any]) -> bool:
