@@ -29,6 +29,9 @@ class Keeper(Protocol):
     async def settled(self) -> None:
         """Wait until it is safe."""
 
+    def close(self) -> None:
+        """There will be no more."""
+
 
 class NoKeeper:
     """Keeps nothing."""
@@ -41,3 +44,6 @@ class NoKeeper:
 
     async def settled(self) -> None:
         """Nothing to wait for."""
+
+    def close(self) -> None:
+        """Nothing to close."""

@@ -6,6 +6,7 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,11 +28,10 @@ from live_adapter.upstream import Exchange, Failure, Upstream
 from live_adapter.wishes import Wishes
 from policies.bundle import PolicyBundle
 from policies.change import changed_state
+from policies.errors import SchemaError
 from policies.feed import ABORT, ENDED, SEND, SET_ACCOUNT
 from policies.inputs import ARRIVAL, GONE, REFUSAL, SEEN, SERVED, UNKNOWN
-from policies.log import CALLER, CALLER_FAULT, CLIENT_GONE, FAILED, PREEMPTED
-from policies.plug import plug
-from policies.routing import unplugged
+from policies.log import CALLER, CALLER_FAULT, CLIENT_GONE, FAILED, PREEMPTED, REFUSAL_NAMES
 from policies.rows import Bytes, Plugged
 
 _PASSED_BACK = ("content-type", "x-request-id", "request-id", "openai-processing-ms")
@@ -73,23 +73,22 @@ class Pool:
     """Use it as an async context manager: it opens connections, and drains on leaving."""
 
     def __init__(
-        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None,
-        user_policy: Plugged | None = None,
-    ) -> None:  # fmt: skip
+        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None
+    ) -> None:
         self.site, self._keys, self._keeper = site, keys, keeper or NoKeeper()
         self.upstream = Upstream(site.config.attempts)
         self.bundle = site.bundle
-        self._user_policy = plug(unplugged, "routing") if user_policy is None else user_policy
         self._bundles = 0
         self.driver = Driver(
             site.state(), clock or WallClock.now(), self._carry_out, self._keeper.keep, start_us=site.start_us,
-            user_policy=self._user_policy,
+            user_policy=site.user_policy,
         )  # fmt: skip
         self._going: dict[int, _Going] = {}
         self._numbers = [0] * len(site.layout.tenant_names)
         self._timer: asyncio.TimerHandle | None = None
         self._armed_us = 0
         self._idle = asyncio.Event()
+        self.outcomes: Counter[tuple[int, str]] = Counter()
         self.draining = False
 
     async def __aenter__(self) -> "Pool":
@@ -112,6 +111,7 @@ class Pool:
             self._timer.cancel()
         self.driver.close()
         await self._keeper.settled()
+        self._keeper.close()
         await self.upstream.close()
 
     @property
@@ -121,13 +121,16 @@ class Pool:
 
     def change(self, bundle: PolicyBundle) -> None:
         """Put another bundle in force, at once and without losing a request. Raises SchemaError for one that does not fit."""
-        before, layout = self.bundle, self.site.layout
+        before, site = self.bundle, self.site
+        # A policy of one's own needs its file, and a start.
+        if bundle.own_policies() != before.own_policies():
+            raise SchemaError(f"policies of one's own: {bundle.own_policies()} in place of {before.own_policies()}; start the gateway anew")
 
         def build(gateway: Bytes) -> tuple[Bytes, Plugged]:
-            return changed_state(gateway, layout, before, bundle, {}), self._user_policy
+            return changed_state(gateway, site.layout, before, bundle, dict(site.plugged)), site.user_policy
 
         # Built twice: once to see that it can be, before anything is on record.
-        changed_state(self.driver.gateway, layout, before, bundle, {})
+        build(self.driver.gateway)
         self._bundles += 1
         self.driver.change(self._bundles, build)
         self.bundle = bundle
@@ -276,6 +279,7 @@ class Pool:
 
     def _served(self, going: _Going, sent: Sent, used: Usage, status: int, first_us: int) -> None:
         request = going.ticket.request
+        self.outcomes[self.site.targets[sent.deployment].account, "served"] += 1
         self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, first_us, used.cache_write_tokens, used.reasoning_tokens))
         self._tell(SERVED, sent.slot, request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
 
@@ -283,6 +287,7 @@ class Pool:
         """A stream broke: the provider failed, and for the client there is no other attempt."""
         used = reader.usage or self._estimate(going, reader)
         request = going.ticket.request
+        self.outcomes[self.site.targets[sent.deployment].account, REFUSAL_NAMES[kind]] += 1
         self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, 200, -1, used.cache_write_tokens, used.reasoning_tokens))
         self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
@@ -302,6 +307,7 @@ class Pool:
 
     def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
         request = going.ticket.request
+        self.outcomes[self.site.targets[sent.deployment].account, REFUSAL_NAMES[refusal.kind]] += 1
         self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, -1, 0, 0))
         self._tell(REFUSAL, sent.slot, request, refusal.kind, limit, refusal.retry_after_us)
 

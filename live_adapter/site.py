@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from live_adapter.config import LiveConfig, ProviderSite
 from policies.build import build_state
 from policies.bundle import PolicyBundle
 from policies.layout import Layout
-from policies.rows import Bytes
+from policies.plug import plug
+from policies.routing import unplugged
+from policies.rows import Bytes, Plugged
 from policies.state import AUTO
 
 _LEARNT = ("rpm", "tpm", "itpm", "otpm")
@@ -28,13 +31,17 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One platform under one bundle, as it was when the gateway started at `start_us`."""
+    """One platform under one bundle, as it was when the gateway started at `start_us`.
+
+    `plugged` has the numbers of policies of one's own by kind, as `policies.plug` gave them.
+    """
 
     layout: Layout
     bundle: PolicyBundle
     config: LiveConfig
     start_us: int
     seed: int
+    plugged: Mapping[str, int] = field(default_factory=dict)
     targets: tuple[Target, ...] = field(init=False)
     model_rows: Mapping[str, int] = field(init=False)
     tenant_rows: Mapping[str, int] = field(init=False)
@@ -53,7 +60,12 @@ class Site:
 
     def state(self) -> Bytes:
         """The gateway's state at the start."""
-        return build_state(self.layout, self.bundle, self.start_us, self.seed)
+        return build_state(self.layout, self.bundle, self.start_us, self.seed, self.plugged)
+
+    @cached_property
+    def user_policy(self) -> Plugged:
+        """The number of the routing policy of one's own, or of what stands for none."""
+        return self.plugged["routing"] if "routing" in self.plugged else plug(unplugged, "routing")
 
     def model_row(self, name: str) -> int | None:
         """Row of the model of this name, AUTO for the name that leaves the choice to the gateway; None for no model."""

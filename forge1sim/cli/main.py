@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -103,13 +104,21 @@ app = typer.Typer(
 )
 
 
+def _load_for_others(scenario: Path, settings: Sequence[str]) -> Any:
+    """What commands of other packages load scenarios with: they do not import this one."""
+    from forge1sim.cli.loading import load
+
+    return load(scenario, settings)
+
+
 @app.callback()
-def _about() -> None:
+def _about(context: typer.Context) -> None:
     """Simulate, size and compare pooled LLM provider keys before buying capacity.
 
     Results go to standard output, progress and messages to standard error.
     Exit status: 0 done and SLOs met, 1 an SLO missed, 2 bad usage or input, 130 interrupted.
     """
+    context.obj = _load_for_others
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,0 +1,120 @@
+"""`forge1sim gateway` and `forge1sim emulator`. Loading a scenario is the composition root's: it comes in by the context."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from policies.bundle import PolicyBundle
+from policies.schema import Fault, Platform
+
+gateway = typer.Typer(help="Serve real traffic by the policies of a scenario.", no_args_is_help=True)
+emulator = typer.Typer(no_args_is_help=True)
+HOST, PORT, EMULATOR_PORT = "127.0.0.1", 8780, 8790
+
+ScenarioFile = Annotated[Path, typer.Argument(help="The scenario file.", show_default=False)]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a field, as for `run`.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+
+
+class Loaded(Protocol):
+    """What is needed of a scenario."""
+
+    @property
+    def platform(self) -> Platform: ...  # noqa: D102
+    @property
+    def bundle(self) -> PolicyBundle: ...  # noqa: D102
+    @property
+    def faults(self) -> tuple[Fault, ...]: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def user_policies(self) -> Mapping[str, Path]: ...  # noqa: D102
+
+
+Load = Callable[[Path, Sequence[str]], Loaded]
+
+
+@gateway.command("serve")
+def serve_gateway(
+    context: typer.Context, scenario: ScenarioFile, host: Host = HOST,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = PORT,
+    live: Annotated[Path | None, typer.Option(help="Live configuration: providers, keys, defaults of calls.")] = None,
+    emulated: Annotated[str | None, typer.Option("--emulator", metavar="URL", help="Use the emulator there, not providers.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="File of gateway keys (`gateway mint`).")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Without --keys: whose calls these are.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Folder to keep all inputs, decisions and attempts in.")] = None,
+    settings: Settings = None,
+) -> None:  # fmt: skip
+    """Serve OpenAI's, Anthropic's and Gemini's calls on HOST:PORT.
+
+    Provider keys come from FORGE1_KEY_<ACCOUNT>, or as --live says.
+    """
+    import uvicorn
+
+    from live_adapter.errors import LiveConfigError
+    from live_adapter.gateway_keys import GatewayKeys
+    from live_adapter.making import maker
+    from live_adapter.server import GatewayApp
+
+    loaded = _load_of(context)(scenario, settings or [])
+    make, tenants = maker(loaded, live=live, emulator_url=emulated, journal=journal)
+    if keys is None and tenant not in tenants:
+        raise LiveConfigError(f"--tenant is {tenant!r}; without --keys it must be one of the scenario's, such as {tenants[0]!r}")
+    if keys is None and host not in ("127.0.0.1", "::1", "localhost"):
+        raise LiveConfigError(f"--host is {host}: without --keys whoever reaches it may spend; give --keys, or listen on {HOST}")
+    app = GatewayApp(make, keys=None if keys is None else GatewayKeys(keys), tenant=tenant)
+    typer.echo(f"http://{host}:{port}/v1", err=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=40)
+
+
+@gateway.command("mint")
+def mint_key(
+    tenant: Annotated[str, typer.Argument(help="The tenant whose key it is.")],
+    keys: Annotated[Path, typer.Option(help="File of gateway keys; made if there is none.")],
+) -> None:
+    """Make a gateway key for a tenant, and print it this once."""
+    from live_adapter.gateway_keys import mint
+
+    typer.echo(mint(keys, tenant))
+
+
+@gateway.command("revoke")
+def revoke_keys(
+    tenant: Annotated[str, typer.Argument(help="The tenant whose keys they are.")],
+    keys: Annotated[Path, typer.Option(help="File of gateway keys.")],
+) -> None:
+    """Take all gateway keys of a tenant back; a gateway that runs notices within a second."""
+    from live_adapter.gateway_keys import revoke
+
+    typer.echo(f"{revoke(keys, tenant)} taken back")
+
+
+@emulator.callback()
+def _emulate() -> None:
+    """Serve the providers of a scenario, without spending money."""
+
+
+@emulator.command("serve")
+def serve_emulator(
+    context: typer.Context, scenario: ScenarioFile, host: Host = HOST,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = EMULATOR_PORT,
+    speed_up: Annotated[float, typer.Option(help="Answers take this many times less time.", min=0.001, max=1e6)] = 1.0,
+    settings: Settings = None,
+) -> None:  # fmt: skip
+    """Serve the accounts of a scenario with their limits, speeds and faults: OpenAI's, Anthropic's and Gemini's protocols."""
+    from live_adapter.driver import WallClock
+    from live_adapter.emulated import emulated_config
+    from policies.layout import lay_out
+    from provider_emulator.__main__ import serve_until_stopped
+
+    loaded = _load_of(context)(scenario, settings or [])
+    layout = lay_out(loaded.platform, WallClock.now()())
+    asyncio.run(serve_until_stopped(emulated_config(layout, loaded.faults, seed=loaded.seed, speed_up=speed_up), host, port))
+
+
+def _load_of(context: typer.Context) -> Load:
+    load: Load = context.find_root().obj
+    return load

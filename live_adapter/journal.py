@@ -1,0 +1,224 @@
+"""The journal: what happened, appended to files that survive the end of the process, whatever ends it.
+
+A frame is `length, CRC-32 of what follows, kind` and rows as they are in memory. Frames are written in batches by a thread; `settled`
+waits until what was handed over is with the operating system, which outlives `kill -9` (`sync=True`: on the disk, which outlives a power
+cut). A torn last frame is left out when reading, as it was never acknowledged; damage before it is an error.
+"""
+
+import asyncio
+import json
+import os
+import queue
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from live_adapter.driver import Kept
+from live_adapter.errors import LiveError
+from live_adapter.keeping import Fact
+from live_adapter.site import Site
+from policies.inputs import INPUT
+from policies.log import ROW
+
+SCHEMA_VERSION = 1
+HEAD, LOG, INPUTS, FACTS = 1, 2, 3, 4
+FACT = np.dtype([(name, "<i8") for name in Fact._fields])
+_FRAME = struct.Struct("<IIB")
+_DTYPES = {LOG: ROW, INPUTS: INPUT, FACTS: FACT}
+_MOST_FRAME = 1 << 30
+_SEGMENT_BYTES = 256 * 1024 * 1024
+_MOST_QUEUED = 1_024
+_RETRY_S = 0.5
+_JOIN_S = 5.0
+
+
+class JournalError(LiveError):
+    """A journal that cannot be read or is in use: names file and offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A batch of rows of one kind, or the head of a segment."""
+
+    kind: int
+    rows: NDArray[np.void]
+    head: dict[str, Any]
+
+
+class Journal:
+    """Writes the journal of one run of a gateway into a folder. It is a `live_adapter.keeping.Keeper`."""
+
+    def __init__(self, folder: Path, site: Site, *, sync: bool = False, segment_bytes: int = _SEGMENT_BYTES) -> None:
+        self._folder, self._sync, self._segment_bytes = folder, sync, segment_bytes
+        folder.mkdir(parents=True, exist_ok=True)
+        self._head = json.dumps(head_of(site)).encode()
+        self._facts: list[Fact] = []
+        self._queue: queue.Queue[tuple[list[tuple[int, bytes]], asyncio.Future[None]] | None] = queue.Queue(_MOST_QUEUED)
+        self._batch: list[tuple[int, bytes]] = []
+        self.error: str | None = None
+        self._number = max((int(path.stem) for path in folder.glob("*.journal")), default=0)
+        self._file: Any = None
+        self._written = 0
+        self._thread = threading.Thread(target=self._run, name="forge1-journal", daemon=True)
+        self._thread.start()
+
+    def keep(self, kept: Kept) -> None:
+        """Take over rows of log and inputs."""
+        if len(kept.inputs):
+            self._batch.append((INPUTS, kept.inputs.tobytes()))
+        if len(kept.log):
+            self._batch.append((LOG, kept.log.tobytes()))
+
+    def fact(self, fact: Fact) -> None:
+        """Take over what the wire saw."""
+        self._facts.append(fact)
+
+    async def settled(self) -> None:
+        """Wait until all that was handed over would survive. With the disk full that is when there is room again."""
+        if self._facts:
+            self._batch.append((FACTS, np.array(self._facts, dtype=FACT).tobytes()))
+            self._facts = []
+        batch, self._batch = self._batch, []
+        done = asyncio.get_running_loop().create_future()
+        while True:
+            try:
+                self._queue.put_nowait((batch, done))
+                break
+            except queue.Full:
+                await asyncio.sleep(0.001)
+        await done
+
+    def close(self) -> None:
+        """End the thread. What was settled is safe; what was not is let go."""
+        self._queue.put(None)
+        self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        while True:
+            work: list[tuple[list[tuple[int, bytes]], asyncio.Future[None]]] = []
+            # Whoever waits for the same write shares it.
+            while not work or (not self._queue.empty() and len(work) < _MOST_QUEUED):
+                if (one := self._queue.get()) is None:
+                    return
+                work.append(one)
+            self._write(b"".join(_framed(kind, payload) for batch, _ in work for kind, payload in batch))
+            for loop, waiting in _by_loop([done for _, done in work]):
+                loop.call_soon_threadsafe(_set_all, waiting)
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            try:
+                if self._file is None or self._written > self._segment_bytes:
+                    self._open_segment()
+                began = self._written
+                self._append(data)
+                self._written = began + len(data)
+                self.error = None
+                return
+            except OSError as error:
+                # Nothing is acknowledged meanwhile. A frame half written is cut off again.
+                self.error = f"{self._folder}: {error.strerror}"
+                self._cut_back()
+                time.sleep(_RETRY_S)
+
+    def _append(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+        if self._sync:
+            os.fsync(self._file)
+
+    def _cut_back(self) -> None:
+        if self._file is not None:
+            try:
+                os.ftruncate(self._file, self._written)
+                os.lseek(self._file, self._written, os.SEEK_SET)
+            except OSError:
+                self._file = None
+
+    def _open_segment(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        path = self._folder / f"{self._number + 1:08d}.journal"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._written = 0
+        self._append(_framed(HEAD, self._head))
+        self._written = len(_framed(HEAD, self._head))
+        self._number += 1
+
+
+def head_of(site: Site) -> dict[str, Any]:
+    """What rows mean: names by row, and what the gateway started from."""
+    layout = site.layout
+    return {
+        "schema_version": SCHEMA_VERSION, "start_us": site.start_us, "seed": site.seed, "bundle": site.bundle.model_dump(mode="json"),
+        "bundle_hash": site.bundle.content_hash(), "tenants": layout.tenant_names, "models": [model.name for model in layout.models],
+        "deployments": [one.name for one in layout.deployments], "accounts": [one.name for one in layout.accounts],
+        "limits": site.limit_names, "tiers": [tier.name for tier in site.bundle.tiers],
+    }  # fmt: skip
+
+
+def read_journal(folder: Path) -> Iterator[Frame]:
+    """All frames of a folder in order. Raises JournalError for damage, and for a version that is newer than this program."""
+    paths = sorted(folder.glob("*.journal"))
+    if not paths:
+        raise JournalError(f"{folder}: has no *.journal file")
+    for place, path in enumerate(paths):
+        yield from _frames(path, is_last=place == len(paths) - 1)
+
+
+def _frames(path: Path, *, is_last: bool) -> Iterator[Frame]:
+    data = path.read_bytes()
+    at = 0
+    while at < len(data):
+        end = at + _FRAME.size
+        whole = end <= len(data)
+        length, crc, kind = _FRAME.unpack_from(data, at) if whole else (0, 0, 0)
+        payload = data[end : end + length]
+        if not whole or len(payload) < length or length > _MOST_FRAME:
+            if is_last:
+                return
+            raise JournalError(f"{path.name}: breaks off at byte {at:,}, and is not the last of its folder")
+        if zlib.crc32(payload, kind) != crc:
+            if is_last and end + length == len(data):
+                return
+            raise JournalError(f"{path.name}: damaged at byte {at:,}")
+        yield _frame(path, at, kind, payload)
+        at = end + length
+
+
+def _frame(path: Path, at: int, kind: int, payload: bytes) -> Frame:
+    if kind == HEAD:
+        head = json.loads(payload)
+        if head.get("schema_version") != SCHEMA_VERSION:
+            found = head.get("schema_version")
+            raise JournalError(f"{path.name}: schema version {found}, this program reads {SCHEMA_VERSION}; read it with a newer one")
+        return Frame(kind, np.empty(0, ROW), head)
+    if kind not in _DTYPES or len(payload) % _DTYPES[kind].itemsize:
+        raise JournalError(f"{path.name}: no rows of a known kind at byte {at:,}")
+    return Frame(kind, np.frombuffer(payload, _DTYPES[kind]), {})
+
+
+def _framed(kind: int, payload: bytes) -> bytes:
+    return _FRAME.pack(len(payload), zlib.crc32(payload, kind), kind) + payload
+
+
+def _by_loop(futures: list["asyncio.Future[None]"]) -> Iterator[tuple[asyncio.AbstractEventLoop, list["asyncio.Future[None]"]]]:
+    loops = {id(future.get_loop()): future.get_loop() for future in futures}
+    for loop in loops.values():
+        yield loop, [future for future in futures if future.get_loop() is loop]
+
+
+def _set_all(futures: list["asyncio.Future[None]"]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

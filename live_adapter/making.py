@@ -1,0 +1,59 @@
+"""From a scenario to a pool that is ready to open."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from live_adapter.config import LiveConfig, load_live_config
+from live_adapter.driver import WallClock
+from live_adapter.emulated import FakeKeys, sites_at
+from live_adapter.journal import Journal
+from live_adapter.keeping import NoKeeper
+from live_adapter.keys import ReferencedKeys
+from live_adapter.pool import Pool
+from live_adapter.site import Site
+from policies.bundle import PolicyBundle
+from policies.layout import lay_out
+from policies.plug import plug
+from policies.registry import load_policy
+from policies.schema import Platform
+
+
+class Planned(Protocol):
+    """What is needed of a scenario."""
+
+    @property
+    def platform(self) -> Platform: ...  # noqa: D102
+    @property
+    def bundle(self) -> PolicyBundle: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def user_policies(self) -> Mapping[str, Path]: ...  # noqa: D102
+
+
+def maker(
+    loaded: Planned, *, live: Path | None = None, emulator_url: str | None = None, journal: Path | None = None
+) -> tuple[Callable[[], Pool], list[str]]:  # fmt: skip
+    """A function that makes the pool, and the names of its tenants. Raises LiveConfigError or SchemaError."""
+    clock = WallClock.now()
+    layout = lay_out(loaded.platform, clock())
+    config = load_live_config(live) if live is not None else LiveConfig()
+    if emulator_url is not None:
+        config = config.model_copy(update={"providers": sites_at(layout, emulator_url.rstrip("/")).providers})
+    plugged = plugged_of(loaded)
+    site = Site(layout=layout, bundle=loaded.bundle, config=config, start_us=clock(), seed=loaded.seed, plugged=plugged)
+    keys = FakeKeys(layout) if emulator_url is not None else ReferencedKeys(layout, config)
+
+    def make() -> Pool:
+        return Pool(site, keys, keeper=NoKeeper() if journal is None else Journal(journal, site), clock=clock)
+
+    return make, layout.tenant_names
+
+
+def plugged_of(loaded: Planned) -> dict[str, int]:
+    """The policies of one's own that the bundle names, compiled, by kind."""
+    found = {}
+    for kind, name in loaded.bundle.own_policies().items():
+        found[kind] = plug(load_policy(loaded.user_policies[name], name.rpartition(":")[2], kind), kind)
+    return found

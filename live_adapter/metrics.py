@@ -1,0 +1,41 @@
+"""Metrics in Prometheus' text format, read from the gateway's own state when they are asked for: no counter costs a call anything."""
+
+from live_adapter.pool import Pool
+from policies.log import ACCOUNT_STATE_NAMES
+
+
+def exposed(pool: Pool) -> bytes:
+    """The text: what is under way, waits and has come; by tier, account and limit."""
+    state, layout = pool.driver.state, pool.site.layout
+    pulse = state.pulse[0]
+    lines = [
+        *_gauge("forge1sim_requests_in_system", "Requests that have come and not ended.", [("", int(pulse["in_system"]))]),
+        *_gauge("forge1sim_requests_waiting", "Requests in a queue.", [("", int(pulse["waiting"]))]),
+        *_gauge("forge1sim_requests_in_flight", "Attempts under way.", [("", int(pulse["in_flight"]))]),
+        *_counter("forge1sim_requests_total", "Requests that have come.", [("", int(pulse["arrived"]))]),
+        *_counter("forge1sim_attempts_total", "Attempts by how they ended.", [
+            (f'{{account="{_safe(layout.accounts[account].name)}",outcome="{outcome}"}}', count)
+            for (account, outcome), count in sorted(pool.outcomes.items())
+        ]),
+        *_gauge("forge1sim_account_in_flight", "Attempts under way, by account.", [
+            (f'{{account="{_safe(account.name)}",state="{ACCOUNT_STATE_NAMES[int(row["state"])]}"}}', int(row["in_flight"]))
+            for account, row in zip(layout.accounts, state.accounts, strict=False)
+        ]),
+        *_gauge("forge1sim_limit_free_ratio", "Free share of a limit as of its last use.", [
+            (f'{{limit="{_safe(limit.name)}"}}', round((int(row["level"]) - int(row["held"])) / max(1, int(row["capacity"])), 6))
+            for limit, row in zip(layout.limits, state.limits, strict=False)
+        ]),
+    ]  # fmt: skip
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _gauge(name: str, told: str, values: list[tuple[str, float]]) -> list[str]:
+    return [f"# HELP {name} {told}", f"# TYPE {name} gauge", *(f"{name}{labels} {value}" for labels, value in values)]
+
+
+def _counter(name: str, told: str, values: list[tuple[str, int]]) -> list[str]:
+    return [f"# HELP {name} {told}", f"# TYPE {name} counter", *(f"{name}{labels} {value}" for labels, value in values)]
+
+
+def _safe(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
