@@ -34,7 +34,11 @@ class Loaded(Protocol):
     def user_policies(self) -> Mapping[str, Path]: ...  # noqa: D102
 
 
-Load = Callable[[Path, Sequence[str]], Loaded]
+class Tools(Protocol):
+    """What the composition root hands to commands that may not import the simulator."""
+
+    def load(self, scenario: Path, settings: Sequence[str]) -> Loaded: ...  # noqa: D102
+    def replays(self) -> Mapping[str, Callable[..., None]]: ...  # noqa: D102
 
 
 @gateway.command("serve")
@@ -59,7 +63,7 @@ def serve_gateway(
     from live_adapter.making import maker
     from live_adapter.server import GatewayApp
 
-    loaded = _load_of(context)(scenario, settings or [])
+    loaded = _tools(context).load(scenario, settings or [])
     make, tenants = maker(loaded, live=live, emulator_url=emulated, journal=journal)
     if keys is None and tenant not in tenants:
         raise LiveConfigError(f"--tenant is {tenant!r}; without --keys it must be one of the scenario's, such as {tenants[0]!r}")
@@ -92,6 +96,26 @@ def revoke_keys(
     typer.echo(f"{revoke(keys, tenant)} taken back")
 
 
+@gateway.command("replay")
+def replay_journal(
+    context: typer.Context, journal: Annotated[Path, typer.Argument(help="Folder of the journal.", show_default=False)]
+) -> None:
+    """Feed a journal again under three clocks, and compare every decision; exit status 1 if one differs."""
+    from live_adapter.replaying import compared, decisions, read_recording, replay_live
+
+    recording = read_recording(journal)
+    typer.echo(f"{len(recording.inputs):,} inputs, {len(recording.log):,} decisions", err=True)
+    found = {
+        name: compared(recording, decisions(recording, replay))
+        for name, replay in {"live": replay_live, **_tools(context).replays()}.items()
+    }  # fmt: skip
+    for name, one in found.items():
+        told = f"differs at {one.first_difference}" if one.first_difference else f"{one.same_rows:,} decisions, all the same"
+        typer.echo(f"{name}: {told}")
+    if any(one.first_difference for one in found.values()):
+        raise typer.Exit(1)
+
+
 @emulator.callback()
 def _emulate() -> None:
     """Serve the providers of a scenario, without spending money."""
@@ -110,11 +134,11 @@ def serve_emulator(
     from policies.layout import lay_out
     from provider_emulator.__main__ import serve_until_stopped
 
-    loaded = _load_of(context)(scenario, settings or [])
+    loaded = _tools(context).load(scenario, settings or [])
     layout = lay_out(loaded.platform, WallClock.now()())
     asyncio.run(serve_until_stopped(emulated_config(layout, loaded.faults, seed=loaded.seed, speed_up=speed_up), host, port))
 
 
-def _load_of(context: typer.Context) -> Load:
-    load: Load = context.find_root().obj
-    return load
+def _tools(context: typer.Context) -> Tools:
+    tools: Tools = context.find_root().obj
+    return tools

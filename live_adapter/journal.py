@@ -25,11 +25,12 @@ from live_adapter.driver import Kept
 from live_adapter.errors import LiveError
 from live_adapter.keeping import Fact
 from live_adapter.site import Site
+from policies.bundle import PolicyBundle
 from policies.inputs import INPUT
 from policies.log import ROW
 
 SCHEMA_VERSION = 1
-HEAD, LOG, INPUTS, FACTS = 1, 2, 3, 4
+HEAD, LOG, INPUTS, FACTS, BUNDLES = 1, 2, 3, 4, 5
 FACT = np.dtype([(name, "<i8") for name in Fact._fields])
 _FRAME = struct.Struct("<IIB")
 _DTYPES = {LOG: ROW, INPUTS: INPUT, FACTS: FACT}
@@ -46,7 +47,7 @@ class JournalError(LiveError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A batch of rows of one kind, or the head of a segment."""
+    """A batch of rows of one kind; or the head of a segment, or a bundle that came into force, as `head`."""
 
     kind: int
     rows: NDArray[np.void]
@@ -76,6 +77,10 @@ class Journal:
             self._batch.append((INPUTS, kept.inputs.tobytes()))
         if len(kept.log):
             self._batch.append((LOG, kept.log.tobytes()))
+
+    def changed(self, number: int, bundle: PolicyBundle) -> None:
+        """From now on this bundle is in force."""
+        self._batch.append((BUNDLES, json.dumps({"number": number, "bundle": bundle.model_dump(mode="json")}).encode()))
 
     def fact(self, fact: Fact) -> None:
         """Take over what the wire saw."""
@@ -160,7 +165,8 @@ def head_of(site: Site) -> dict[str, Any]:
     """What rows mean: names by row, and what the gateway started from."""
     layout = site.layout
     return {
-        "schema_version": SCHEMA_VERSION, "start_us": site.start_us, "seed": site.seed, "bundle": site.bundle.model_dump(mode="json"),
+        "schema_version": SCHEMA_VERSION, "start_us": site.start_us, "seed": site.seed,
+        "platform": layout.platform.model_dump(mode="json"), "bundle": site.bundle.model_dump(mode="json"),
         "bundle_hash": site.bundle.content_hash(), "tenants": layout.tenant_names, "models": [model.name for model in layout.models],
         "deployments": [one.name for one in layout.deployments], "accounts": [one.name for one in layout.accounts],
         "limits": site.limit_names, "tiers": [tier.name for tier in site.bundle.tiers],
@@ -203,6 +209,8 @@ def _frame(path: Path, at: int, kind: int, payload: bytes) -> Frame:
             found = head.get("schema_version")
             raise JournalError(f"{path.name}: schema version {found}, this program reads {SCHEMA_VERSION}; read it with a newer one")
         return Frame(kind, np.empty(0, ROW), head)
+    if kind == BUNDLES:
+        return Frame(kind, np.empty(0, ROW), json.loads(payload))
     if kind not in _DTYPES or len(payload) % _DTYPES[kind].itemsize:
         raise JournalError(f"{path.name}: no rows of a known kind at byte {at:,}")
     return Frame(kind, np.frombuffer(payload, _DTYPES[kind]), {})

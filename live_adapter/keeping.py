@@ -3,6 +3,7 @@
 from typing import NamedTuple, Protocol
 
 from live_adapter.driver import Kept
+from policies.bundle import PolicyBundle
 
 
 class Fact(NamedTuple):
@@ -26,6 +27,9 @@ class Keeper(Protocol):
     def fact(self, fact: Fact) -> None:
         """Take over what the wire saw."""
 
+    def changed(self, number: int, bundle: PolicyBundle) -> None:
+        """From now on the bundle of this number is in force."""
+
     async def settled(self) -> None:
         """Wait until it is safe."""
 
@@ -40,6 +44,9 @@ class NoKeeper:
         """Let it go."""
 
     def fact(self, fact: Fact) -> None:
+        """Let it go."""
+
+    def changed(self, number: int, bundle: PolicyBundle) -> None:
         """Let it go."""
 
     async def settled(self) -> None:

@@ -132,6 +132,7 @@ class Pool:
         # Built twice: once to see that it can be, before anything is on record.
         build(self.driver.gateway)
         self._bundles += 1
+        self._keeper.changed(self._bundles, bundle)
         self.driver.change(self._bundles, build)
         self.bundle = bundle
         self._arm()

@@ -104,11 +104,20 @@ app = typer.Typer(
 )
 
 
-def _load_for_others(scenario: Path, settings: Sequence[str]) -> Any:
-    """What commands of other packages load scenarios with: they do not import this one."""
-    from forge1sim.cli.loading import load
+class _Tools:
+    """For commands of other packages, which do not import this one."""
 
-    return load(scenario, settings)
+    def load(self, scenario: Path, settings: Sequence[str]) -> Any:
+        """A scenario."""
+        from forge1sim.cli.loading import load
+
+        return load(scenario, settings)
+
+    def replays(self) -> Any:
+        """Functions that feed recorded inputs again, by clock."""
+        from forge1sim.drivers.recorded import replay_compiled, replay_simpy
+
+        return {"compiled": replay_compiled, "simpy": replay_simpy}
 
 
 @app.callback()
@@ -118,7 +127,7 @@ def _about(context: typer.Context) -> None:
     Results go to standard output, progress and messages to standard error.
     Exit status: 0 done and SLOs met, 1 an SLO missed, 2 bad usage or input, 130 interrupted.
     """
-    context.obj = _load_for_others
+    context.obj = _Tools()
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
