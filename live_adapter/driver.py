@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from policies.agenda import grown, new_agenda
 from policies.arena import handle
-from policies.change import enforce
+from policies.change import compile_changes, enforce
 from policies.compile import JIT_DISABLED, quick
 from policies.feed import AGAIN, DESK, NEEDS_ROOM, ORDER, new_desk, open_desk, plan_out, start, step
 from policies.inputs import BUNDLE, KEPT, NOTHING, VALUES
@@ -77,7 +77,9 @@ class Driver:
         self._entry = memoryview(self.desk.entry.view(np.uint8)).cast("B")      # type: ignore[arg-type]
         self._orders = memoryview(self.desk.orders.view(np.uint8)).cast("B")    # type: ignore[arg-type]
         self.now_us, self.next_us = start_us, start_us
+        compile_changes()
         start(handle(gateway), handle(self._block))
+        plan_out(*self._blocks[1:])
 
     @property
     def next_request(self) -> int:

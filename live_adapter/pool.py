@@ -5,7 +5,6 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -15,12 +14,14 @@ from typing import Protocol
 
 from live_adapter.driver import Driver, Order, WallClock
 from live_adapter.keeping import Fact, Keeper, NoKeeper
+from live_adapter.passing import Passing
 from live_adapter.protocols.calls import Call
+from live_adapter.protocols.chat import UntranslatableError
 from live_adapter.protocols.errors import error_body, error_event
 from live_adapter.protocols.limits import limits_seen
-from live_adapter.protocols.outgoing import outgoing
+from live_adapter.protocols.outgoing import Outgoing, outgoing
 from live_adapter.protocols.refusing import Refusal, classify
-from live_adapter.protocols.usage import StreamReader, Usage, usage_of
+from live_adapter.protocols.usage import StreamReader, Usage
 from live_adapter.refusals import told_of
 from live_adapter.site import Site, Target
 from live_adapter.tickets import Refused, Sent, Ticket
@@ -193,64 +194,69 @@ class Pool:
     async def _attempt(self, going: _Going, sent: Sent) -> Answer:
         """One attempt. An answer of 400 and above has been told to the gateway, which says what is next."""
         target = self.site.targets[sent.deployment]
+        going.task, going.used = asyncio.current_task(), Usage()
+        try:
+            passing = Passing(going.call, target, self.site.layout.models[target.model].name, going.ticket.request)
+        except UntranslatableError as error:
+            self._refuse(going, sent, Refusal(kind=CALLER), 0, -1)
+            return _error(going.call, 400, "untranslatable", str(error), 0)
         key = self._keys.key_of(target.account, sent.key)
-        call = going.call
-        out = outgoing(call, call.dialect, target.model_name, key, target.site.base_url, going.headers)
-        going.task, going.used, began_us = asyncio.current_task(), Usage(input_tokens=0), self.driver.now_us
+        out = outgoing(passing.there, passing.dialect, target.model_name, key, target.site.base_url, going.headers)
         try:
-            exchange = await self.upstream.send("POST", out.url, out.headers, out.body)
+            return await self._exchange(going, sent, passing, out)
         except Failure as failure:
-            return self._failed(going, sent, failure)
+            self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
+            return _error(going.call, 502, "provider_failed", str(failure), 0)
+
+    async def _exchange(self, going: _Going, sent: Sent, passing: Passing, out: Outgoing) -> Answer:
+        """What the provider answers. Raises Failure."""
+        began_us = self.driver.now_us
+        exchange = await self.upstream.send("POST", out.url, out.headers, out.body)
         head = exchange.head
-        self._see(going, target, head.headers)
+        self._see(going, self.site.targets[sent.deployment], head.headers)
         if head.status >= 400:
-            return await self._refused(going, sent, exchange)
-        try:
-            if call.stream:
-                return await self._begin_stream(going, sent, exchange, began_us)
-            body = await exchange.read()
-            used = usage_of(call.dialect, _json(body))
-        except Failure as failure:
-            return self._failed(going, sent, failure)
+            return await self._refused(going, sent, exchange, passing)
+        if going.call.stream:
+            return await self._begin_stream(going, sent, exchange, passing, began_us)
+        used, body = passing.whole(await exchange.read())
         if used is None:
-            return self._failed(going, sent, Failure(FAILED, "the answer is not what the protocol says"))
+            raise Failure(FAILED, "the answer is not what the protocol says")
         self._served(going, sent, used, head.status, -1)
         await self._settled()
         return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
 
-    async def _begin_stream(self, going: _Going, sent: Sent, exchange: Exchange, began_us: int) -> Answer:
+    async def _begin_stream(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing, began_us: int) -> Answer:
         """The first bytes decide: up to them another attempt may be made, after them not."""
-        reader, chunks = StreamReader(going.call, going.call.dialect), exchange.chunks()
-        first = b""
+        chunks, first = exchange.chunks(), b""
         async for chunk in chunks:
-            first = reader.feed(chunk)
+            first = passing.feed(chunk)
             if first:
                 break
         first_us = self._now_us() - began_us
-        body = self._stream(going, sent, exchange, reader, first, chunks, first_us)
+        body = self._stream(going, sent, exchange, passing, first, chunks, first_us)
         return Answer(status=exchange.head.status, headers=self._headers_back(going, sent, exchange.head.headers), body=body)
 
     async def _stream(
-        self, going: _Going, sent: Sent, exchange: Exchange, reader: StreamReader, first: bytes, chunks: AsyncIterator[bytes], first_us: int
+        self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing, first: bytes, chunks: AsyncIterator[bytes], first_us: int
     ) -> AsyncIterator[bytes]:
         """Pass a stream on. However it ends, the gateway hears of it once."""
-        ended = False
+        reader, ended = passing.reader, False
         try:
             going.task = asyncio.current_task()
             if first:
                 yield first
             async for chunk in chunks:
                 going.task = asyncio.current_task()
-                if passed := reader.feed(chunk):
+                if passed := passing.feed(chunk):
                     yield passed
-            rest = reader.rest()
-            ended = True
+            used = reader.usage or self._estimate(going, reader)
+            rest, ended = passing.rest(used), True
             if reader.finished and not reader.failed:
-                self._served(going, sent, reader.usage or self._estimate(going, reader), exchange.head.status, first_us)
+                self._served(going, sent, used, exchange.head.status, first_us)
             else:
                 self._break(going, sent, reader, FAILED)
             await self._settled()
-            if rest:
+            if rest and reader.finished:
                 yield rest
             if not reader.finished:
                 yield error_event(going.call.dialect, "stream_broken", "the provider ended the stream too soon")
@@ -293,18 +299,15 @@ class Pool:
         self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
-    def _failed(self, going: _Going, sent: Sent, failure: Failure) -> Answer:
-        self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
-        return _error(going.call, 502, "provider_failed", str(failure), 0)
-
-    async def _refused(self, going: _Going, sent: Sent, exchange: Exchange) -> Answer:
+    async def _refused(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing) -> Answer:
         body, head = await exchange.read_some(), exchange.head
-        refusal = classify(going.call.dialect, head.status, head.headers, body, self._now_us())
+        refusal = classify(passing.dialect, head.status, head.headers, body, self._now_us())
         limit = self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
         self._refuse(going, sent, refusal, head.status, limit)
         if refusal.kind != CALLER:
             return _error(going.call, head.status, "provider_refused", "the provider refused", 0)
-        return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
+        told = passing.error(head.status, body)
+        return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=told)
 
     def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
         request = going.ticket.request
@@ -386,10 +389,3 @@ def _error(call: Call, status: int, code: str, message: str, retry_after_s: int)
     if retry_after_s > 0:
         headers["retry-after"] = str(retry_after_s)
     return Answer(status=status, headers=headers, body=error_body(call.dialect, status, code, message))
-
-
-def _json(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
