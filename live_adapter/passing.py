@@ -1,6 +1,7 @@
 """An answer on its way from a provider to a client: as it is where both speak one protocol, else translated."""
 
 import json
+from functools import cached_property
 
 from live_adapter.protocols.calls import Call
 from live_adapter.protocols.errors import error_body
@@ -16,8 +17,16 @@ class Passing:
         self._call, self.dialect, self._model = call, target.site.protocol, model
         self.is_translated = self.dialect != call.dialect
         self.there = translated(call, self.dialect, target.model_name) if self.is_translated else call
-        self.reader = StreamReader(self.there, self.dialect)
-        self._back = StreamBack(call, self.dialect, model, str(number)) if self.is_translated else None
+        self._number = number
+
+    @cached_property
+    def reader(self) -> StreamReader:
+        """Reads the provider's stream."""
+        return StreamReader(self.there, self.dialect)
+
+    @cached_property
+    def _back(self) -> StreamBack | None:
+        return StreamBack(self._call, self.dialect, self._model, str(self._number)) if self.is_translated else None
 
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets of a piece of a stream."""

@@ -23,6 +23,8 @@ from live_adapter.protocols.outgoing import Outgoing, outgoing
 from live_adapter.protocols.refusing import Refusal, classify
 from live_adapter.protocols.usage import StreamReader, Usage
 from live_adapter.refusals import told_of
+from live_adapter.replaying import Recording
+from live_adapter.restart import resume
 from live_adapter.site import Site, Target
 from live_adapter.tickets import Refused, Sent, Ticket
 from live_adapter.upstream import Exchange, Failure, Upstream
@@ -71,11 +73,16 @@ class _Going:
 
 
 class Pool:
-    """Use it as an async context manager: it opens connections, and drains on leaving."""
+    """Use it as an async context manager: it opens connections, and drains on leaving.
+
+    With a `recording` it goes on where that ends (`site` must begin where the recording does); else what providers have counted so far
+    is not known.
+    """
 
     def __init__(
-        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None
-    ) -> None:
+        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None,
+        recording: Recording | None = None,
+    ) -> None:  # fmt: skip
         self.site, self._keys, self._keeper = site, keys, keeper or NoKeeper()
         self.upstream = Upstream(site.config.attempts)
         self.bundle = site.bundle
@@ -86,15 +93,22 @@ class Pool:
         )  # fmt: skip
         self._going: dict[int, _Going] = {}
         self._numbers = [0] * len(site.layout.tenant_names)
+        self._is_known = recording is not None
+        if recording is not None:
+            self._numbers = resume(self.driver, recording)
+            self.bundle, self._bundles = recording.bundle, recording.changes
         self._timer: asyncio.TimerHandle | None = None
         self._armed_us = 0
         self._idle = asyncio.Event()
+        self._settling: asyncio.Future[None] | None = None
+        self._recording: asyncio.Future[None] | None = None
         self.outcomes: Counter[tuple[int, str]] = Counter()
         self.draining = False
 
     async def __aenter__(self) -> "Pool":
         await self.upstream.open()
-        self.driver.tell(UNKNOWN)
+        if not self._is_known:
+            self.driver.tell(UNKNOWN)
         self._arm()
         return self
 
@@ -342,6 +356,17 @@ class Pool:
         return found | {"x-forge1-model": model, "x-forge1-attempts": str(sent.attempt), "x-forge1-request": str(going.ticket.request)}
 
     async def _settled(self) -> None:
+        """Wait until all that has happened is safe. Whoever asks in one turn of the loop waits for one write."""
+        if isinstance(self._keeper, NoKeeper):
+            return
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.ensure_future(self._settle())
+        await asyncio.shield(self._settling)
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(0)
+        # From here on others must ask anew: what they tell of is not in this write.
+        self._settling = None
         self.driver.flush()
         await self._keeper.settled()
 
@@ -382,6 +407,9 @@ class Pool:
     def _ring(self) -> None:
         self.driver.ring()
         self._arm()
+        if self._going and not isinstance(self._keeper, NoKeeper):
+            # What is under way is on record, too, however long it takes.
+            self._recording = asyncio.ensure_future(self._settled())
 
 
 def _error(call: Call, status: int, code: str, message: str, retry_after_s: int) -> Answer:
