@@ -13,11 +13,11 @@ from live_adapter.site import Target
 class Passing:
     """One attempt of a call on a deployment. Raises UntranslatableError where its provider cannot be asked this."""
 
-    def __init__(self, call: Call, target: Target, model: str, number: int) -> None:
+    def __init__(self, call: Call, target: Target, model: str, number: int, now_s: int) -> None:
         self._call, self.dialect, self._model = call, target.site.protocol, model
         self.is_translated = self.dialect != call.dialect
         self.there = translated(call, self.dialect, target.model_name) if self.is_translated else call
-        self._number = number
+        self._number, self._now_s = str(number), now_s
 
     @cached_property
     def reader(self) -> StreamReader:
@@ -26,7 +26,7 @@ class Passing:
 
     @cached_property
     def _back(self) -> StreamBack | None:
-        return StreamBack(self._call, self.dialect, self._model, str(self._number)) if self.is_translated else None
+        return StreamBack(self._call, self.dialect, self._model, self._number, self._now_s) if self.is_translated else None
 
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets of a piece of a stream."""
@@ -42,7 +42,7 @@ class Passing:
         """Usage and the client's body of a whole answer; None for one that is not what its protocol says."""
         try:
             used = usage_of(self.dialect, json.loads(body))
-            return used, answer_back(body, self._call, self.dialect, self._model) if self.is_translated else body
+            return used, answer_back(body, self._call, self.dialect, self._model, self._now_s) if self.is_translated else body
         except (ValueError, RecursionError):
             return None, b""
 

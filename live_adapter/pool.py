@@ -210,7 +210,8 @@ class Pool:
         target = self.site.targets[sent.deployment]
         going.task, going.used = asyncio.current_task(), Usage()
         try:
-            passing = Passing(going.call, target, self.site.layout.models[target.model].name, going.ticket.request)
+            model = self.site.layout.models[target.model].name
+            passing = Passing(going.call, target, model, going.ticket.request, self.driver.now_us // 1_000_000)
         except UntranslatableError as error:
             self._refuse(going, sent, Refusal(kind=CALLER), 0, -1)
             return _error(going.call, 400, "untranslatable", str(error), 0)

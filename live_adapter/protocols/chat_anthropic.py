@@ -117,8 +117,9 @@ def read_reply(body: dict[str, Any]) -> Reply:
     )  # fmt: skip
 
 
-def write_reply(reply: Reply, model: str) -> dict[str, Any]:
-    """The body of an answer in this protocol."""
+def write_reply(reply: Reply, model: str, now_s: int) -> dict[str, Any]:
+    """The body of an answer in this protocol, which has no time."""
+    del now_s
     content: list[dict[str, Any]] = [{"type": "text", "text": reply.text}] if reply.text else []
     content += [_content(call) for call in reply.calls]
     return {
@@ -150,8 +151,8 @@ def read_event(value: dict[str, Any]) -> list[Delta]:
 class Writer:
     """Writes a stream in this protocol."""
 
-    def __init__(self, model: str, number: str, *, usage: bool) -> None:
-        del usage               # it is always told here
+    def __init__(self, model: str, number: str, now_s: int, *, usage: bool) -> None:
+        del now_s, usage        # no time here, and usage always
         self._model, self._number = model, number
         self._block, self._open, self._began, self._ended = -1, "", False, "stop"
 

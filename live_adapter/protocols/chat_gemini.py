@@ -123,8 +123,9 @@ def read_reply(body: dict[str, Any]) -> Reply:
     )  # fmt: skip
 
 
-def write_reply(reply: Reply, model: str) -> dict[str, Any]:
-    """The body of an answer in this protocol."""
+def write_reply(reply: Reply, model: str, now_s: int) -> dict[str, Any]:
+    """The body of an answer in this protocol, which has no time."""
+    del now_s
     parts: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
     parts += [{"functionCall": {"name": call.name, "args": call.arguments}} for call in reply.calls]
     return {
@@ -158,8 +159,8 @@ def read_event(value: dict[str, Any]) -> list[Delta]:
 class Writer:
     """Writes a stream in this protocol. Arguments of tools are gathered, since they come whole here."""
 
-    def __init__(self, model: str, number: str, *, usage: bool) -> None:
-        del usage
+    def __init__(self, model: str, number: str, now_s: int, *, usage: bool) -> None:
+        del now_s, usage
         self._model, self._number = model, number
         self._names: dict[int, str] = {}
         self._arguments: dict[int, str] = {}

@@ -1,7 +1,6 @@
 """Chats as OpenAI's chat completions have them (API reference, November 2026)."""
 
 import json
-import time
 from typing import Any
 
 from live_adapter.protocols.chat import (
@@ -146,7 +145,7 @@ def read_reply(body: dict[str, Any]) -> Reply:
     )  # fmt: skip
 
 
-def write_reply(reply: Reply, model: str) -> dict[str, Any]:
+def write_reply(reply: Reply, model: str, now_s: int) -> dict[str, Any]:
     """The body of an answer in this protocol."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.calls:
@@ -155,7 +154,7 @@ def write_reply(reply: Reply, model: str) -> dict[str, Any]:
             for call in reply.calls
         ]  # fmt: skip
     return {
-        "id": reply.id, "object": "chat.completion", "created": int(time.time()), "model": model,
+        "id": reply.id, "object": "chat.completion", "created": now_s, "model": model,
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _ENDED[reply.ended]}],
         "usage": _usage(reply.input_tokens, reply.cached_tokens, reply.output_tokens),
     }  # fmt: skip
@@ -187,8 +186,8 @@ def read_event(value: dict[str, Any]) -> list[Delta]:
 class Writer:
     """Writes a stream in this protocol."""
 
-    def __init__(self, model: str, number: str, *, usage: bool) -> None:
-        self._base = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": int(time.time()), "model": model}
+    def __init__(self, model: str, number: str, now_s: int, *, usage: bool) -> None:
+        self._base = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": now_s, "model": model}
         self._usage, self._began = usage, False
 
     def write(self, delta: Delta) -> bytes:

@@ -30,11 +30,11 @@ def translated(call: Call, dialect: Dialect, model: str) -> Call:
     )  # fmt: skip
 
 
-def answer_back(body: bytes, call: Call, dialect: Dialect, model: str) -> bytes:
-    """A provider's answer in the protocol of the call. Raises ValueError for one that is not what its protocol says."""
+def answer_back(body: bytes, call: Call, dialect: Dialect, model: str, now_s: int) -> bytes:
+    """A provider's answer in the protocol of the call; `now_s` since the epoch. Raises ValueError if it is not what its protocol says."""
     try:
         reply = _CHATS[dialect].read_reply(json.loads(body))
-        return json.dumps(_CHATS[call.dialect].write_reply(reply, model)).encode()
+        return json.dumps(_CHATS[call.dialect].write_reply(reply, model, now_s)).encode()
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f"{type(error).__name__} at {error}") from None
 
@@ -42,9 +42,9 @@ def answer_back(body: bytes, call: Call, dialect: Dialect, model: str) -> bytes:
 class StreamBack:
     """A provider's stream in the protocol of the call, event by event."""
 
-    def __init__(self, call: Call, dialect: Dialect, model: str, number: str) -> None:
+    def __init__(self, call: Call, dialect: Dialect, model: str, number: str, now_s: int) -> None:
         self._read = _CHATS[dialect].read_event
-        self._writer = _CHATS[call.dialect].Writer(model, number, usage=call.wants_usage)
+        self._writer = _CHATS[call.dialect].Writer(model, number, now_s, usage=call.wants_usage)
 
     def feed(self, events: bytes) -> bytes:
         """Whole events, as `StreamReader.feed` gives them, become events of the client's."""

@@ -59,8 +59,8 @@ def test_a_call_keeps_its_meaning(one: Dialect, other: Dialect) -> None:
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
 def test_an_answer_keeps_its_meaning(one: Dialect, other: Dialect) -> None:
-    body = json.dumps(CHATS[other].write_reply(REPLY, "there")).encode()
-    back = json.loads(answer_back(body, call_in(one), other, "here"))
+    body = json.dumps(CHATS[other].write_reply(REPLY, "there", 1)).encode()
+    back = json.loads(answer_back(body, call_in(one), other, "here", 2))
     read = CHATS[one].read_reply(back)
     assert (read.text, read.ended, read.input_tokens, read.cached_tokens, read.output_tokens) == ("It is warm.", "tools", 50, 10, 20)
     assert [(call.name, call.arguments) for call in read.calls] == [("weather", {"city": "Oslo"})]
@@ -72,7 +72,7 @@ def test_an_answer_keeps_its_meaning(one: Dialect, other: Dialect) -> None:
 
 def stream_in(dialect: Dialect) -> bytes:
     """A stream of the reply, as a provider of this dialect writes it."""
-    writer = CHATS[dialect].Writer("there", "1", usage=True)
+    writer = CHATS[dialect].Writer("there", "1", 1, usage=True)
     from live_adapter.protocols.chat import Delta
 
     deltas = [Delta(text="It is "), Delta(text="warm."), Delta(tool=1, tool_id="call_1", tool_name="weather"),
@@ -84,7 +84,7 @@ def stream_in(dialect: Dialect) -> bytes:
 @pytest.mark.parametrize("width", [1, 17, 10_000])
 def test_a_stream_keeps_its_meaning_however_it_is_split(one: Dialect, other: Dialect, width: int) -> None:
     call = call_in(one, **({"stream": True, "stream_options": {"include_usage": True}} if one == "openai" else {}))
-    reader, back, data = StreamReader(translated(call, other, "there"), other), StreamBack(call, other, "here", "7"), stream_in(other)
+    reader, back, data = StreamReader(translated(call, other, "there"), other), StreamBack(call, other, "here", "7", 2), stream_in(other)
     passed = b"".join(back.feed(reader.feed(data[at : at + width])) for at in range(0, len(data), width))
     passed += back.feed(reader.rest())
     assert reader.finished
