@@ -5,6 +5,7 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -37,6 +38,7 @@ from policies.inputs import ARRIVAL, GONE, REFUSAL, SEEN, SERVED, UNKNOWN
 from policies.log import CALLER, CALLER_FAULT, CLIENT_GONE, FAILED, PREEMPTED, REFUSAL_NAMES
 from policies.rows import Bytes, Plugged
 
+_LOG = logging.getLogger(__name__)
 _PASSED_BACK = ("content-type", "x-request-id", "request-id", "openai-processing-ms")
 _ABORTED = "the place was taken back"
 _SOONEST_S = 0.0005
@@ -175,6 +177,10 @@ class Pool:
         except asyncio.CancelledError:
             self._gone(going)
             raise
+        except Exception:  # noqa: BLE001  (ours to mend; but the gateway must not think it is under way for ever)
+            _LOG.exception("request %d failed", ticket.request)
+            self._gone(going)
+            return _error(call, 500, "internal_error", "the gateway failed; it is on its log", 0)
         finally:
             if not keep:
                 self._leave(going)

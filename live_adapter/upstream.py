@@ -62,7 +62,7 @@ class Upstream:
         assert self._session is not None, "open() comes first"
         try:
             answer = await self._session.request(method, _address(url), headers=headers, data=body, allow_redirects=False)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _failure(error) from None
         return Exchange(answer, round(self._limits.most_answer_mib * _MIB))
 
