@@ -17,7 +17,7 @@ from policies.bundle import PolicyBundle
 from policies.layout import lay_out
 from policies.plug import plug
 from policies.registry import load_policy
-from policies.schema import Platform
+from policies.schema import Fault, Platform
 
 
 class Planned(Protocol):
@@ -27,6 +27,8 @@ class Planned(Protocol):
     def platform(self) -> Platform: ...  # noqa: D102
     @property
     def bundle(self) -> PolicyBundle: ...  # noqa: D102
+    @property
+    def faults(self) -> tuple[Fault, ...]: ...  # noqa: D102
     @property
     def seed(self) -> int: ...  # noqa: D102
     @property
