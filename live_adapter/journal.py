@@ -89,6 +89,8 @@ class Journal:
             self._batch.append((FACTS, np.array(self._facts, dtype=FACT).tobytes()))
             self._facts = []
         batch, self._batch = self._batch, []
+        if not self._thread.is_alive():
+            return
         done = asyncio.get_running_loop().create_future()
         while True:
             try:

@@ -7,7 +7,7 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -44,13 +44,35 @@ _ABORTED = "the place was taken back"
 _SOONEST_S = 0.0005
 
 
+class Body:
+    """A stream that is read to its end, or closed. `drop` is called if it is closed before anybody has read of it."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes], drop: Callable[[], None]) -> None:
+        self._chunks, self._drop, self._is_read = chunks, drop, False
+
+    def __aiter__(self) -> "Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._is_read = True
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """There will be no more readers."""
+        # What a generator does in the end it does only if it has begun.
+        if not self._is_read:
+            self._is_read = True
+            self._drop()
+        await self._chunks.aclose()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a client gets. A stream is read to its end, or closed."""
+    """What a client gets."""
 
     status: int
     headers: dict[str, str]
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | Body
 
 
 class Keys(Protocol):
@@ -255,11 +277,19 @@ class Pool:
                 break
         first_us = self._now_us() - began_us
         body = self._stream(going, sent, exchange, passing, first, chunks, first_us)
-        return Answer(status=exchange.head.status, headers=self._headers_back(going, sent, exchange.head.headers), body=body)
+
+        def drop() -> None:
+            exchange.close()
+            going.used = passing.reader.usage or self._estimate(going, passing.reader)
+            self._gone(going)
+            self._leave(going)
+
+        headers = self._headers_back(going, sent, exchange.head.headers)
+        return Answer(status=exchange.head.status, headers=headers, body=Body(body, drop))
 
     async def _stream(
         self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing, first: bytes, chunks: AsyncIterator[bytes], first_us: int
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Pass a stream on. However it ends, the gateway hears of it once."""
         reader, ended = passing.reader, False
         try:

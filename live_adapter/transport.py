@@ -15,7 +15,7 @@ import httpx
 import httpx2
 
 from live_adapter.errors import LiveConfigError
-from live_adapter.pool import Answer, Pool
+from live_adapter.pool import Answer, Body, Pool
 from live_adapter.reception import receive
 
 TENANT = "forge1_tenant"
@@ -52,7 +52,7 @@ def _raw(answer: Answer, size: int | None) -> list[tuple[bytes, bytes]]:
 class _Chunks:
     """The body of an answer, for httpx."""
 
-    def __init__(self, body: AsyncIterator[bytes]) -> None:
+    def __init__(self, body: Body) -> None:
         self._body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -60,7 +60,7 @@ class _Chunks:
             yield chunk
 
     async def aclose(self) -> None:
-        await self._body.aclose()  # type: ignore[attr-defined]
+        await self._body.aclose()
 
 
 class _AsyncChunks(_Chunks, httpx.AsyncByteStream):
@@ -152,7 +152,7 @@ class PoolThread:
 class _SyncChunks:
     """The body of an answer, pulled from the pool's thread."""
 
-    def __init__(self, thread: PoolThread, body: AsyncIterator[bytes]) -> None:
+    def __init__(self, thread: PoolThread, body: Body) -> None:
         self._thread, self._body = thread, body
 
     def __iter__(self) -> Iterator[bytes]:
@@ -163,7 +163,7 @@ class _SyncChunks:
                 return
 
     def close(self) -> None:
-        self._thread.do(self._body.aclose())  # type: ignore[attr-defined]
+        self._thread.do(self._body.aclose())
 
 
 class _SyncChunks1(_SyncChunks, httpx.SyncByteStream):
@@ -174,7 +174,7 @@ class _SyncChunks2(_SyncChunks, httpx2.SyncByteStream):
     pass
 
 
-async def _next(body: AsyncIterator[bytes]) -> bytes:
+async def _next(body: Body) -> bytes:
     return await anext(body)
 
 
