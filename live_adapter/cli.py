@@ -108,6 +108,28 @@ def replay_journal(
         raise typer.Exit(1)
 
 
+@gateway.command("ledger")
+def fold_ledger(
+    journal: Annotated[Path, typer.Argument(help="Folder of the journal.", show_default=False)],
+    url: Annotated[str, typer.Option(help="The database, as SQLAlchemy writes it: sqlite:///FILE or postgresql+psycopg://...")],
+    csv: Annotated[Path | None, typer.Option(help="Write all attempts of the ledger into this file, too.")] = None,
+    by: Annotated[str, typer.Option(help="Print what was spent by tenant, tier, model or account.")] = "tenant",
+) -> None:
+    """Fold a journal into a ledger of attempts; folding it again changes nothing."""
+    from live_adapter.errors import LiveConfigError
+    from live_adapter.ledger import Ledger
+
+    if by not in ("tenant", "tier", "model", "account"):
+        raise LiveConfigError(f"--by is {by!r}, must be tenant, tier, model or account")
+    ledger = Ledger(url)
+    typer.echo(f"{ledger.fold(journal):,} attempts", err=True)
+    for name, nano_usd in ledger.spent_nano_usd(by).items():
+        typer.echo(f"{name}: {nano_usd // 10**9}.{nano_usd % 10**9:09d} USD")
+    if csv is not None:
+        with csv.open("w", encoding="utf-8", newline="") as file:
+            ledger.write_csv(file)
+
+
 @emulator.callback()
 def _emulate() -> None:
     """Serve the providers of a scenario, without spending money."""

@@ -163,12 +163,13 @@ class Journal:
 def head_of(site: Site) -> dict[str, Any]:
     """What rows mean: names by row, and what the gateway started from."""
     layout = site.layout
+    accounts, models = [one.name for one in layout.accounts], [one.name for one in layout.models]
     return {
         "schema_version": SCHEMA_VERSION, "start_us": site.start_us, "seed": site.seed,
         "platform": layout.platform.model_dump(mode="json"), "bundle": site.bundle.model_dump(mode="json"),
-        "bundle_hash": site.bundle.content_hash(), "tenants": layout.tenant_names, "models": [model.name for model in layout.models],
-        "deployments": [one.name for one in layout.deployments], "accounts": [one.name for one in layout.accounts],
-        "limits": site.limit_names, "tiers": [tier.name for tier in site.bundle.tiers],
+        "bundle_hash": site.bundle.content_hash(), "tenants": layout.tenant_names, "models": models, "accounts": accounts,
+        "deployments": [(accounts[one.account], models[one.model]) for one in layout.deployments], "limits": site.limit_names,
+        "tiers": [tier.name for tier in site.bundle.tiers],
     }  # fmt: skip
 
 
