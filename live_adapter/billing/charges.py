@@ -101,7 +101,8 @@ def _charges(hour_us: int, key: _Key, found: _Sum) -> Iterator[Charge]:
     if not exact <= cost <= exact + found.metered_attempts * (MILLION - 1):
         raise BillingError(
             f"model {model}, tenant {tenant}, hour from {hour_us} us: {found.metered_attempts} attempts cost "
-            f"{written(found.metered_nano_usd)} USD, their tokens at {price} {written(exact // MILLION)}: these are not the prices they were booked at"
+            f"{written(found.metered_nano_usd)} USD, their tokens at {price} {written(exact // MILLION)}: "
+            "these are not the prices they were booked at"
         )
     costs = apportion(found.metered_nano_usd, weights)
     for meter, per_1m, tokens, share in zip(METERS, price.by_meter(), found.tokens, costs, strict=True):
