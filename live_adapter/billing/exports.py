@@ -59,7 +59,8 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, An
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
-        return f"{value:f}"
+        # Readers guess types: a column of whole numbers would be no decimals.
+        return f"{value:f}" if value % 1 else f"{value:.1f}"
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
 
 

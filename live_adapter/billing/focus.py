@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from live_adapter.billing.allocation import UNITS, Shared
 from live_adapter.billing.charges import HOUR_US, Charge
 from live_adapter.billing.commitments import Commitment, Covered, DrawnDown
 from live_adapter.billing.money import apportion, moment, month_of, month_span_us, usd
@@ -67,21 +68,20 @@ def focus_rows(charges: Iterable[Charge], of: Provenance, commitments: Iterable[
         yield _unused(commitment, left_nano_usd, fee_nano_usd, of)
 
 
-def allocated_rows(
-    name: str, method: str, month: str, shares_nano_usd: Mapping[str, int], of: Provenance, *, issuer: str
-) -> Iterator[FocusRow]:
-    """A shared cost of a month as one recurring purchase per tenant, saying how it was split; the ratios sum to 1."""
-    whole = sum(shares_nano_usd.values())
-    parts = apportion(_RATIO_PARTS if whole else 0, list(shares_nano_usd.values()))
-    for (tenant, share), part in zip(shares_nano_usd.items(), parts, strict=True):
-        ratio = part / _RATIO_PARTS
+def allocated_rows(shared: Shared, month: str, of: Provenance, *, account: str, provider: str) -> Iterator[FocusRow]:
+    """A shared cost of a month, as one row for each tenant that says how it was split; ratios sum to 1. Raises BillingError."""
+    parts = apportion(_RATIO_PARTS if any(shared.nano_usd.values()) else 0, list(shared.nano_usd.values()))
+    unit = UNITS[shared.rule]
+    for (tenant, share), part in zip(shared.nano_usd.items(), parts, strict=True):
+        weight = shared.weights[tenant]
+        split = {"AllocatedRatio": part / _RATIO_PARTS, "UsageUnit": unit, "UsageQuantity": weight}
         yield {
-            **_base(issuer, issuer, of), **_periods(*month_span_us(month), month), **_costs(share, share), **_sub_account(tenant),
-            **_unit(Decimal(1), usd(share), "USD"), **_sku(name, "Shared Cost", f"{name}:usd"), "PricingCategory": "Standard",
-            "ChargeCategory": "Purchase", "ChargeFrequency": "Recurring",
-            "ChargeDescription": f"Share of {name}, tenant {tenant}, {month}", "AllocatedMethodId": method,
-            "AllocatedMethodDetails": json.dumps({"Elements": [{"AllocatedRatio": ratio}]}),
-            "AllocatedResourceId": name, "AllocatedResourceName": name,
+            **_base(account, provider, of), **_periods(*month_span_us(month), month), **_costs(share, share), **_sub_account(tenant),
+            **_unit(Decimal(1), usd(share), "USD"), **_sku(shared.name, "Shared Cost", f"{shared.name}:usd"),
+            "ConsumedQuantity": Decimal(weight), "ConsumedUnit": unit, "PricingCategory": "Other", "ChargeCategory": "Usage",
+            "ChargeFrequency": "Recurring", "ChargeDescription": f"Share of {shared.name}, tenant {tenant}, {month}",
+            "AllocatedMethodId": shared.rule, "AllocatedMethodDetails": json.dumps({"Elements": [split]}),
+            "AllocatedResourceId": shared.name, "AllocatedResourceName": shared.name,
         }  # fmt: skip
 
 

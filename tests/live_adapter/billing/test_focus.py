@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from live_adapter.billing.allocation import Shared
 from live_adapter.billing.charges import Attempt, hourly_charges
 from live_adapter.billing.commitments import Commitment
 from live_adapter.billing.errors import BillingError
@@ -51,7 +52,8 @@ def demand_rules(row: FocusRow) -> None:
     assert (row["ConsumedQuantity"] is None) == (row["ConsumedUnit"] is None)
     metered = row["ChargeCategory"] == "Usage" and row["CommitmentDiscountStatus"] != "Unused"
     assert (row["ConsumedQuantity"] is not None) == metered
-    assert (row["ChargeFrequency"] == "Usage-Based") == (row["ChargeCategory"] == "Usage")
+    assert (row["ChargeFrequency"] == "Recurring") == (row["ChargeCategory"] == "Purchase" or row["AllocatedMethodId"] is not None)
+    assert row["EffectiveCost"] == 0 or row["ChargeCategory"] == "Usage"
     assert row["ChargeClass"] is row["InvoiceId"] is row["CapacityReservationId"] is row["CapacityReservationStatus"] is None
     assert (row["CommitmentDiscountId"] is None) == (row["CommitmentDiscountQuantity"] is None) == (row["CommitmentDiscountUnit"] is None)
     assert (row["PricingCategory"] == "Committed") == (row["CommitmentDiscountStatus"] is not None)
@@ -130,7 +132,8 @@ def test_a_row_says_what_it_is_for() -> None:
 
 @given(shares=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**12)))
 def test_rows_of_a_shared_cost_sum_to_it_and_say_the_ratios(shares: dict[str, int]) -> None:
-    rows = list(allocated_rows("fees", "by-usage", "2026-12", shares, OF, issuer="openai"))
+    shared = Shared(name="fees", rule="by-usage", weights=shares, nano_usd=shares)
+    rows = list(allocated_rows(shared, "2026-12", OF, account="o-1", provider="openai"))
     for row in rows:
         demand_rules(row)
     assert sum(row["BilledCost"] for row in rows) == sum(row["EffectiveCost"] for row in rows) == usd(sum(shares.values()))
