@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import re
+import subprocess
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from live_adapter.billing.allocation import Shared
+from live_adapter.billing.allocation import UNITS, Shared
 from live_adapter.billing.charges import Attempt, hourly_charges
 from live_adapter.billing.commitments import Commitment
 from live_adapter.billing.errors import BillingError
@@ -35,6 +38,12 @@ OF = Provenance(run_id="run-1", scenario_id="s", policy_bundle="b", seed=7, host
 
 def committed(fee: int, covers: int, month: str = "2026-12", account: str = "o-1") -> Commitment:
     return Commitment(name="yearly", account=account, provider="openai", month=month, fee_nano_usd=fee, covers_nano_usd=covers)
+
+
+# The validator takes a child of an either-or alone: no invoice is not that there is one. And its rule of the status says that
+# the status must be where the commitment is null, against its own text.
+VALIDATOR_FAULTS = {"InvoiceId-C-005-C", *(f"CommitmentDiscountStatus-C-{number}-C" for number in ("000", "002", "004"))}
+NOT_OURS = {"REGION_SUPPORTED", "AVAILABILITY_ZONE_SUPPORTED", "CAPACITY_RESERVATION_SUPPORTED"}
 
 
 def rows_of(found: list[Any], *commitments: Commitment) -> list[FocusRow]:
@@ -198,3 +207,35 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
 def test_times_are_told_in_utc() -> None:
     row = rows_of([attempt(0, after_s=3 * 3600 + 5, input_tokens=1)])[0]
     assert (row["ChargePeriodStart"], row["BillingPeriodEnd"]) == (datetime(2026, 12, 1, 3, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def every_kind_of_row() -> list[FocusRow]:
+    models = ("small", "large", "free")
+    tokens = [{"input_tokens": n * 7000 + 1, "cached_tokens": n, "output_tokens": 3} for n in range(60)]
+    found = [attempt(n, after_s=n * 900, tenant=("red", "blue")[n % 2], model=models[n % 3], **one) for n, one in enumerate(tokens)]
+    found.append(attempt(99, after_s=60_000, status="cancelled", cost_nano_usd=7))
+    rows = rows_of(found, committed(10**6, 10**5), committed(10**10, 2 * 10**10, account="o-2"))
+    for rule in UNITS:
+        shared = Shared(name="fees", rule=rule, weights={"red": 5, "blue": 7}, nano_usd={"red": 5, "blue": 7})
+        rows += allocated_rows(shared, "2026-12", OF, account="o-1", provider="openai")
+    return rows
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_official_validator_finds_nothing_but_its_own_faults(tmp_path: Path, kind: str) -> None:
+    """Needs Python 3.12 or newer, and another NumPy: FORGE1SIM_FOCUS_PYTHON is a Python with `focus-validator==2.2.1` and `pyarrow<22`."""
+    python = os.environ.get("FORGE1SIM_FOCUS_PYTHON")
+    if not python:
+        pytest.skip("FORGE1SIM_FOCUS_PYTHON names no Python that has focus-validator")
+    write = {"csv": write_focus_csv, "parquet": write_focus_parquet}[kind]
+    rows = every_kind_of_row()
+    assert write(tmp_path / f"f.{kind}", rows) == len(rows)
+    asked = "import focus_validator as f, pathlib; print(pathlib.Path(f.__file__).parent)"
+    place = Path(subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True, timeout=60).stdout.strip())
+    criteria = json.loads((place / "rules/model-1.2.0.1.json").read_text(encoding="utf-8"))["ApplicabilityCriteria"].keys() - NOT_OURS
+    words = [str(Path(python).parent / "focus-validator"), "--data-file", str(tmp_path / f"f.{kind}"), "--validate-version", "1.2.0.1"]
+    words += ["--block-download", "--applicability-criteria", ",".join(sorted(criteria))]
+    # It reads a file beside its package, and ends with 0 whatever it finds.
+    told = subprocess.run(words, capture_output=True, text=True, check=True, cwd=place.parent, timeout=120).stdout
+    assert len(re.findall(r": PASS\b", told)) > 300
+    assert set(re.findall(r"(\S+): FAIL\b", told)) <= VALIDATOR_FAULTS
