@@ -44,7 +44,7 @@ class Admin:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             given = request.headers.get("x-emulator-token", "")
-            may = _is_local(request) if token is None else hmac.compare_digest(given.encode(), token.encode())
+            may = _is_local(request) if token is None else hmac.compare_digest(given.encode(errors="replace"), token.encode())
             return await handler(request) if may else _wrong("x-emulator-token: missing or wrong", 403)
 
         return handle

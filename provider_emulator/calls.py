@@ -10,6 +10,7 @@ from provider_emulator.accounts import Asked
 from provider_emulator.config import LONGEST_S, MOST_TOKENS
 
 CHARACTERS_PER_TOKEN = 4
+MOST_INPUTS = 2048      # texts of one call for embeddings (OpenAI API reference, 2026-11)
 _EMBEDDING = frozenset(("embeddings", "embedContent"))
 _MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _READ = {
@@ -91,13 +92,24 @@ def _most(protocol: str, body: dict[str, Any]) -> int | None:
 
 
 def _tokens(body: dict[str, Any], path: str) -> int:
-    """Of what a model reads; embeddings may come as tokens already."""
-    if path == "embeddings":
-        given = body.get("input")
-        lists = given if isinstance(given, list) else []
-        whole = sum(1 if isinstance(one, int) else len(one) if isinstance(one, list) else 0 for one in lists)
-        return whole + -(-_characters([one for one in lists if isinstance(one, str)] or given) // CHARACTERS_PER_TOKEN)
-    return -(-_characters(body) // CHARACTERS_PER_TOKEN)
+    """Of what a model reads; for embeddings it may come as tokens already."""
+    if path != "embeddings":
+        return -(-_characters(body) // CHARACTERS_PER_TOKEN)
+    given = body.get("input")
+    inputs = given if isinstance(given, list) else [given]
+    if all(_is_token(one) for one in inputs):
+        return len(inputs)
+    if len(inputs) > MOST_INPUTS or not all(isinstance(one, str) or _is_tokens(one) for one in inputs):
+        raise BadCallError(f"input: must be a text, tokens, or up to {MOST_INPUTS} of either", "input")
+    return sum(-(-len(one) // CHARACTERS_PER_TOKEN) if isinstance(one, str) else len(one) for one in inputs)
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_tokens(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_token(one) for one in value)
 
 
 def _characters(value: Any) -> int:

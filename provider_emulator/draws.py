@@ -11,7 +11,7 @@ class Chance:
     """Draws of one account."""
 
     def __init__(self, seed: int, account: str) -> None:
-        self._hash = hashlib.blake2b(f"{seed}|{account}|".encode(), digest_size=8)
+        self._hash = hashlib.blake2b(f"{seed}|{account}|".encode(errors="surrogateescape"), digest_size=8)
 
     def uniform(self, purpose: str, key: str) -> float:
         """From [0, 1)."""
@@ -35,5 +35,5 @@ class Chance:
 
     def _word(self, purpose: str, key: str) -> int:
         own = self._hash.copy()
-        own.update(f"{purpose}|{key}".encode())
+        own.update(f"{purpose}|{key}".encode(errors="surrogateescape"))
         return int.from_bytes(own.digest(), "little")

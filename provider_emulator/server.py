@@ -125,7 +125,7 @@ class Emulator:
         if account is None or account.spec.provider != provider:
             return None
         if key in account.revoked:
-            account.count("unauthorized", None)
+            account.count("unauthorized_key", None)
             return None
         return account
 
