@@ -39,12 +39,12 @@ class Incoming:
     usage: bool
 
 
-def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The key that a call brings, in any of the ways of the three protocols; empty for none."""
+def key_of(headers: Mapping[str, str]) -> str:
+    """The key that a call brings in a header, in any of the ways of the three protocols; empty for none."""
     bearer = headers.get("authorization", "")
     if bearer[:7].lower() == "bearer ":
         return bearer[7:].strip()
-    return headers.get("x-api-key") or headers.get("x-goog-api-key") or query.get("key") or ""
+    return headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
 
 
 def read_call(protocol: str, path: str, headers: Mapping[str, str], raw: bytes, model: str = "") -> Incoming:
@@ -96,7 +96,7 @@ def _tokens(body: dict[str, Any], path: str) -> int:
     if path != "embeddings":
         return -(-_characters(body) // CHARACTERS_PER_TOKEN)
     given = body.get("input")
-    inputs = given if isinstance(given, list) else [given]
+    inputs: list[Any] = given if isinstance(given, list) else [given]
     if all(_is_token(one) for one in inputs):
         return len(inputs)
     if len(inputs) > MOST_INPUTS or not all(isinstance(one, str) or _is_tokens(one) for one in inputs):
@@ -105,7 +105,7 @@ def _tokens(body: dict[str, Any], path: str) -> int:
 
 
 def _is_token(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return type(value) is int       # true and false are none
 
 
 def _is_tokens(value: Any) -> bool:

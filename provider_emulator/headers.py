@@ -6,6 +6,7 @@ Sources: OpenAI rate limit guide; Anthropic API reference (rate limits); as of N
 import math
 import time
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Literal
 
 from provider_emulator.accounts import Account, Held
@@ -23,7 +24,7 @@ _ID_HEADER = {"openai": "x-request-id", "anthropic": "request-id"}
 def id_headers(protocol: str, request_id: str, wall_s: float) -> dict[str, str]:
     """The request's id, and the provider's idea of the time."""
     name = _ID_HEADER.get(protocol)
-    date = formatdate(wall_s, usegmt=True)
+    date = _date(int(wall_s))
     return {"date": date, name: request_id} if name else {"date": date}
 
 
@@ -52,8 +53,7 @@ def limit_headers(protocol: str, account: Account, model: ModelSpec, now_s: floa
         else:
             told[f"anthropic-ratelimit-{word}-limit"] = amount
             told[f"anthropic-ratelimit-{word}-remaining"] = str(int(room) if word == "requests" else round(room / _ROUNDED) * _ROUNDED)
-            at = time.gmtime(math.ceil(wall_s + resets_s))
-            told[f"anthropic-ratelimit-{word}-reset"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", at)
+            told[f"anthropic-ratelimit-{word}-reset"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(math.ceil(wall_s + resets_s)))
     return told
 
 
@@ -62,8 +62,13 @@ def retry_after(wait_s: float, form: RetryAfter, wall_s: float) -> dict[str, str
     if form == "missing":
         return {}
     if form == "date":
-        return {"retry-after": formatdate(math.ceil(wall_s + wait_s), usegmt=True)}
+        return {"retry-after": _date(math.ceil(wall_s + wait_s))}
     return {"retry-after": str(max(1, math.ceil(wait_s)))}
+
+
+@lru_cache(maxsize=64)
+def _date(at_s: int) -> str:
+    return formatdate(at_s, usegmt=True)
 
 
 def span(seconds: float) -> str:

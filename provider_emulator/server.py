@@ -120,7 +120,7 @@ class Emulator:
         )  # fmt: skip
 
     def _account_of(self, request: web.Request, provider: str) -> Account | None:
-        key = key_of(request.headers, request.query)
+        key = key_of(request.headers) or request.query.get("key", "")
         account = self.by_key.get(key)
         if account is None or account.spec.provider != provider:
             return None

@@ -54,7 +54,7 @@ def configured(*, model: dict[str, Any] | None = None, limits: Any = (), **given
     return read_config({"accounts": accounts, **given})
 
 
-def on_stage(work: Callable[[Stage], Awaitable[None]], config: EmulatorConfig | None = None, *, demand_sums: bool = True, **given: Any) -> None:
+def on_stage(work: Callable[[Stage], Awaitable[None]], config: EmulatorConfig | None = None, **given: Any) -> None:
     """Run `work`, within 20 s, and look whether every attempt has one outcome and gave back its place."""
 
     async def run() -> None:
@@ -62,8 +62,7 @@ def on_stage(work: Callable[[Stage], Awaitable[None]], config: EmulatorConfig | 
             async with httpx.AsyncClient(base_url=url, timeout=10) as client:
                 await asyncio.wait_for(work(Stage(emulator, url, client)), 20)
             await asyncio.sleep(0.05)
-            if demand_sums:
-                demand_in_order(emulator)
+            demand_in_order(emulator)
 
     asyncio.run(run())
 

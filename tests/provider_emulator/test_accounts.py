@@ -18,8 +18,8 @@ MODEL = {"name": "m", "input_usd_per_1m": 2.0, "cached_input_usd_per_1m": 1.0, "
 def account(*limits: dict[str, Any], **model: Any) -> Account:
     given = [{"dimension": "tpm", "window": "token_bucket", "charge": "total", "amount": 1e9, **limit} for limit in limits]
     models = [{**MODEL, **model}, {**MODEL, "name": "other", "model_class": "else"}]
-    spec = AccountSpec.model_validate({"name": "a", "provider": "p", "protocol": "openai", "keys": ["k"], "models": models, "limits": given})
-    return Account(spec, 0.0, 1, 1_800_000_000.0)
+    told = {"name": "a", "provider": "p", "protocol": "openai", "keys": ["k"], "models": models, "limits": given}
+    return Account(AccountSpec.model_validate(told), 0.0, 1, 1_800_000_000.0)
 
 
 def answer_of(of: Account, input_tokens: int = 100, most: int | None = 50, output: int | None = 20) -> Answer:
@@ -66,10 +66,12 @@ def test_of_two_limits_in_the_way_the_one_that_clears_last_is_told() -> None:
     assert of.begin(model, answer_of(of, 60), 0.0, 1.0) is None
     turned = of.begin(model, answer_of(of, 30), 0.0, 1.0)
     assert turned is not None
-    assert (turned.held.spec.charge, turned.wait_s) == ("input", pytest.approx(30.0))
+    assert turned.held.spec.charge == "input"
+    assert turned.wait_s == pytest.approx(30.0)
     turned = of.begin(model, answer_of(of, 1), 0.0, 1.0)
     assert turned is not None
-    assert (turned.held.spec.charge, turned.wait_s) == ("requests", pytest.approx(10.0))
+    assert turned.held.spec.charge == "requests"
+    assert turned.wait_s == pytest.approx(10.0)
 
 
 def test_a_class_draws_on_its_own_limits_and_on_the_accounts() -> None:
@@ -110,7 +112,8 @@ def test_a_limit_that_is_scaled_down_refills_slower_and_holds_less(scale: float,
     assert passed <= scale * (60 + 2 * now_s) + 1e-6
     held = of.limits[0]
     assert held.limiter is not None
-    assert (held.used, held.drawn) == (passed, pytest.approx(passed / scale))
+    assert held.used == passed
+    assert held.drawn == pytest.approx(passed / scale)
     assert held.drawn <= held.limiter.allowed(now_s) + 1e-6
 
 

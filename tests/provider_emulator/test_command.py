@@ -39,7 +39,8 @@ def test_it_prints_where_it_is_serves_and_stops_when_told(tmp_path: Path, number
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("accounts: []", "accounts"), ("a: [sk-fake-secret", "not YAML, line"), ("accounts: [{keys: [sk-fake-secret]}]", "accounts.0.name")]
+    ("text", "told"),
+    [("accounts: []", "accounts"), ("a: [sk-fake-secret", "not YAML, line"), ("accounts: [{keys: [sk-fake-secret]}]", "accounts.0.name")],
 )
 def test_a_configuration_that_cannot_be_used_is_told_without_its_keys(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "emulator.yaml"

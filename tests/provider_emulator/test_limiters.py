@@ -13,7 +13,9 @@ STEPS = st.lists(st.tuples(st.floats(0, 20), st.integers(1, 40)), min_size=1, ma
 
 
 @given(STEPS, st.floats(1, 600), st.floats(1, 120), st.booleans())
-def test_a_bucket_holds_what_the_scarcest_span_leaves(steps: list[tuple[float, int]], per_min: float, burst_s: float, overdraws: bool) -> None:
+def test_a_bucket_holds_what_the_scarcest_span_leaves(
+    steps: list[tuple[float, int]], per_min: float, burst_s: float, overdraws: bool
+) -> None:  # fmt: skip
     """Of all spans that end now and begin with a take: capacity, less what was taken in it, and its refill; the least counts."""
     bucket, now_s, taken = Bucket(per_min, burst_s, 0.0, overdraws=overdraws), 0.0, list[tuple[float, int]]()
     capacity = max(1.0, per_min * burst_s / 60)
@@ -111,7 +113,9 @@ def test_what_windows_and_spans_say_to_wait_is_enough(steps: list[tuple[float, i
 
 
 @given(STEPS, st.integers(1, 100), st.floats(1, 60), st.floats(1.1, 4))
-def test_acceleration_allows_growth_over_the_window_before(steps: list[tuple[float, int]], amount: int, window_s: float, growth: float) -> None:
+def test_acceleration_allows_growth_over_the_window_before(
+    steps: list[tuple[float, int]], amount: int, window_s: float, growth: float
+) -> None:  # fmt: skip
     limiter, now_s, table = Acceleration(amount, window_s, growth, 0.0), 0.0, dict[int, float]()
     for wait_s, units in steps:
         now_s += wait_s
@@ -133,8 +137,9 @@ def test_a_paced_minute_lets_one_oversized_request_pass_a_full_bucket() -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "hours"), [(datetime(2026, 3, 8, 8, tzinfo=UTC), 23), (datetime(2026, 11, 1, 7, tzinfo=UTC), 25), (datetime(2026, 12, 1, 8, tzinfo=UTC), 24)]
-)  # fmt: skip
+    ("day", "hours"),
+    [(datetime(2026, 3, 8, 8, tzinfo=UTC), 23), (datetime(2026, 11, 1, 7, tzinfo=UTC), 25), (datetime(2026, 12, 1, 8, tzinfo=UTC), 24)],
+)
 def test_a_day_ends_at_the_providers_midnight_also_when_clocks_change(day: datetime, hours: int) -> None:
     """Each begins at midnight in Los Angeles."""
     days = Days(10, "America/Los_Angeles", day.timestamp(), 0.0)

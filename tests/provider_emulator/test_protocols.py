@@ -1,15 +1,18 @@
 """Paths, keys, headers and refusals of the three protocols as a plain client sees them."""
 
+import asyncio
 import json
 import re
 from datetime import datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from provider_emulator.config import read_config
 from provider_emulator.headers import span
-from tests.provider_emulator.stage import BODIES, FAST, PROTOCOLS, ROUTES, Stage, on_stage
+from provider_emulator.server import serve
+from tests.provider_emulator.stage import BODIES, FAST, PROTOCOLS, ROUTES, Stage, configured, on_stage
 
 NARROW = {"window": "token_bucket", "charge": "requests", "dimension": "rpm", "amount": 1.0}
 
@@ -50,8 +53,8 @@ def test_any_provider_by_name_speaks_the_protocol_it_is_given() -> None:
     account = {"name": "a", "provider": "acme cloud", "protocol": "openai", "keys": ["k"], "models": [{"name": "m", **FAST}]}
 
     async def work(stage: Stage) -> None:
-        for path, status in (("/acme cloud/v1/chat/completions", 200), ("/acme cloud/v1/messages", 404), ("/other/v1/chat/completions", 404)):
-            told = await stage.client.post(path, json=BODIES["openai"], headers={"authorization": "bearer k"})
+        for path, status in (("acme cloud/v1/chat/completions", 200), ("acme cloud/v1/messages", 404), ("x/v1/chat/completions", 404)):
+            told = await stage.client.post(f"/{path}", json=BODIES["openai"], headers={"authorization": "bearer k"})
             assert told.status_code == status
 
     on_stage(work, read_config({"accounts": [account]}))
@@ -62,8 +65,8 @@ def test_keys_of_nobody_of_others_and_none_are_refused_in_the_providers_shape(pr
     async def work(stage: Stage) -> None:
         path, headers = ROUTES[protocol]
         name = next(name for name in headers if name != "anthropic-version")
-        other = ROUTES["openai" if protocol != "openai" else "gemini"][1]
-        for given in ({name: "Bearer wrong" if protocol == "openai" else "wrong"}, {}, {"x-api-key": next(iter(other.values())).split()[-1]}):
+        others = "sk-fake-openai" if protocol != "openai" else "sk-fake-gemini"
+        for given in ({name: "Bearer wrong" if protocol == "openai" else "wrong"}, {}, {"x-api-key": others}):
             told = await stage.client.post(path, json=BODIES[protocol], headers=given)
             error = told.json()["error"]
             if protocol == "gemini":
@@ -79,7 +82,8 @@ def test_keys_of_nobody_of_others_and_none_are_refused_in_the_providers_shape(pr
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_what_makes_no_sense_is_refused_with_400_and_never_with_500(protocol: str) -> None:
     bad: list[bytes] = [
-        b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"model": 7}', b"{}", b"[" * 100_000, b'{"model":"m","messages":' + b"[" * 900 + b"]" * 900 + b"}",
+        b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"model": 7}', b"{}", b"[" * 100_000,
+        b'{"model":"m","messages":' + b"[" * 900 + b"]" * 900 + b"}",
         json.dumps({**BODIES["openai"], "max_tokens": -1}).encode(), json.dumps({**BODIES["openai"], "max_tokens": 10**400}).encode(),
         json.dumps({**BODIES["openai"], "max_tokens": True}).encode(), json.dumps({**BODIES["openai"], "messages": []}).encode(),
     ]  # fmt: skip
@@ -107,7 +111,8 @@ def test_context_that_is_too_long_and_models_that_are_not_there_are_told_by_the_
         told = await stage.ask(protocol, headers={"x-emulate-input-tokens": "1001"})
         message = told.json()["error"]["message"]
         assert told.status_code == 400
-        assert {"openai": "maximum context length is 1000", "anthropic": "1001 tokens > 1000", "gemini": "(1001) exceeds"}[protocol] in message
+        words = {"openai": "maximum context length is 1000", "anthropic": "1001 tokens > 1000", "gemini": "(1001) exceeds"}
+        assert words[protocol] in message
         assert protocol != "openai" or told.json()["error"]["code"] == "context_length_exceeded"
         path, headers = ROUTES[protocol]
         missing = await stage.client.post(path.replace("/m:", "/x:"), json={**BODIES[protocol], "model": "x"}, headers=headers)
@@ -183,17 +188,25 @@ def limit(dimension: str, charge: str = "requests", window: str = "token_bucket"
 @pytest.mark.parametrize(
     ("protocol", "narrow", "wanted"),
     [
-        ("openai", limit("rpm"), [r"requests per min \(RPM\): Limit 1, Used 1, Requested 1. Please try again in (59|1m0)[.\d]*s", '"type":"requests"',
-                                  '"code":"rate_limit_exceeded"', '"param":null']),
-        ("openai", limit("tpm", "max_tokens", amount=60.0), [r"tokens per min \(TPM\): Limit 60, Used 60, Requested 60", '"type":"tokens"']),
+        ("openai", limit("rpm"), [
+            r"requests per min \(RPM\): Limit 1, Used 1, Requested 1. Please try again in (59|1m0)[.\d]*s", '"type":"requests"',
+            '"code":"rate_limit_exceeded"', '"param":null',
+        ]),
+        ("openai", limit("tpm", "max_tokens", amount=60.0), [r"per min \(TPM\): Limit 60, Used 60, Requested 60", '"type":"tokens"']),
         ("openai", limit("rpd", window="day"), [r"requests per day \(RPD\)"]),
-        ("openai", limit("spend", "cost", "sliding", amount=1e-6, window_s=600), ['"type":"insufficient_quota"', '"code":"insufficient_quota"']),
-        ("anthropic", limit("rpm"), ['"type":"error"', '"type":"rate_limit_error"', "rate limit of 1 requests per minute", '"request_id":"req_']),
+        ("openai", limit("spend", "cost", "sliding", amount=1e-6, window_s=600), [
+            '"type":"insufficient_quota"', '"code":"insufficient_quota"',
+        ]),
+        ("anthropic", limit("rpm"), [
+            '"type":"error"', '"type":"rate_limit_error"', "rate limit of 1 requests per minute", '"request_id":"req_',
+        ]),
         ("anthropic", limit("otpm", "output", amount=2.0), ["rate limit of 2 output tokens per minute"]),
-        ("anthropic", limit("acceleration", "input", "acceleration", amount=5.0), ["maximum usage increase rate for input tokens per minute"]),
-        ("anthropic", limit("spend", "cost", "fixed", amount=1e-6, window_s=2e6, phase_s=0), ['"error_code":"enforced_spend_limit_reached"']),
-        ("gemini", limit("rpm"), ['"code":429', '"status":"RESOURCE_EXHAUSTED"', "QuotaFailure", "GenerateRequestsPerMinutePerProjectPerModel",
-                                  r'"retryDelay":"(59|60)\.\d{3}s"', "google.rpc.Help"]),
+        ("anthropic", limit("acceleration", "input", "acceleration", amount=5.0), ["usage increase rate for input tokens per minute"]),
+        ("anthropic", limit("spend", "cost", "fixed", amount=1e-6, window_s=2e6, phase_s=0), ['_code":"enforced_spend_limit_reached"']),
+        ("gemini", limit("rpm"), [
+            '"code":429', '"status":"RESOURCE_EXHAUSTED"', "QuotaFailure", "GenerateRequestsPerMinutePerProjectPerModel",
+            r'"retryDelay":"(59|60)\.\d{3}s"', "google.rpc.Help",
+        ]),
         ("gemini", limit("rpd", window="day"), ["GenerateRequestsPerDayPerProjectPerModel", '"quotaValue":"1"']),
     ],
 )  # fmt: skip
@@ -212,7 +225,27 @@ def test_a_limit_refuses_in_the_words_of_its_provider(protocol: str, narrow: dic
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0ms"), (0.12, "120ms"), (1, "1s"), (59.9996, "1m0s"), (360, "6m0s"), (11.054, "11.054s"), (86_399.5, "23h59m59.5s")]
+    ("seconds", "said"),
+    [(0, "0ms"), (0.12, "120ms"), (1, "1s"), (59.9996, "1m0s"), (360, "6m0s"), (11.054, "11.054s"), (86_399.5, "23h59m59.5s")],
 )
 def test_spans_are_written_as_openai_writes_them(seconds: float, said: str) -> None:
     assert span(seconds) == said
+
+
+def test_limits_go_by_the_clock_that_is_given() -> None:
+    day = {"dimension": "rpd", "charge": "requests", "window": "day", "amount": 1, "time_zone": "UTC"}
+    bucket = {"dimension": "rpm", "charge": "requests", "window": "token_bucket", "amount": 2, "model_class": "m"}
+    now_s = 100.0
+
+    async def run() -> list[int]:
+        nonlocal now_s
+        found = []
+        config = configured(limits=[{**day, "amount": 3}, bucket])
+        async with serve(config, clock=lambda: now_s, wall=lambda: 86_400.0 * 20_000 + 3600) as (url, _), httpx.AsyncClient() as client:
+            path, headers = ROUTES["openai"]
+            for at_s in (0, 0, 0, 30, 60, 22.9 * 3600, 23.1 * 3600):
+                now_s = 100.0 + at_s
+                found.append((await client.post(url + path, json=BODIES["openai"], headers=headers)).status_code)
+        return found
+
+    assert asyncio.run(run()) == [200, 200, 429, 200, 429, 429, 200]
