@@ -58,6 +58,21 @@ def test_a_connection_is_reset_before_an_answer(stream: bool) -> None:
     on_stage(work, faults=[{"kind": "reset"}])
 
 
+@pytest.mark.parametrize("kind", ["reset", "reset_midway"])
+def test_a_reset_is_one_of_tcp_and_no_orderly_end(kind: str) -> None:
+    async def work(stage: Stage) -> None:
+        path, headers = ROUTES["openai"]
+        body = json.dumps(BODIES["openai"]).encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(stage.url.rsplit(":", 1)[1]))
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {headers['authorization']}\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+
+    on_stage(work, faults=[{"kind": kind}])
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("kind", ["reset_midway", "wrong_length"])
 def test_an_answer_breaks_off_with_an_error_after_some_of_it(kind: str, stream: bool) -> None:
