@@ -1,17 +1,19 @@
 """`forge1sim gateway` and `forge1sim emulator`. Loading a scenario is the composition root's: it comes in by the context."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from policies.bundle import PolicyBundle
-from policies.schema import Fault, Platform
+if TYPE_CHECKING:
+    from live_adapter.making import Planned
 
-gateway = typer.Typer(help="Serve real traffic by the policies of a scenario.", no_args_is_help=True)
-emulator = typer.Typer(no_args_is_help=True)
+gateway = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+emulator = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 HOST, PORT, EMULATOR_PORT = "127.0.0.1", 8780, 8790
 
 ScenarioFile = Annotated[Path, typer.Argument(help="The scenario file.", show_default=False)]
@@ -19,26 +21,16 @@ Settings = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 
 
-class Loaded(Protocol):
-    """What is needed of a scenario."""
-
-    @property
-    def platform(self) -> Platform: ...  # noqa: D102
-    @property
-    def bundle(self) -> PolicyBundle: ...  # noqa: D102
-    @property
-    def faults(self) -> tuple[Fault, ...]: ...  # noqa: D102
-    @property
-    def seed(self) -> int: ...  # noqa: D102
-    @property
-    def user_policies(self) -> Mapping[str, Path]: ...  # noqa: D102
-
-
 class Tools(Protocol):
     """What the composition root hands to commands that may not import the simulator."""
 
-    def load(self, scenario: Path, settings: Sequence[str]) -> Loaded: ...  # noqa: D102
+    def load(self, scenario: Path, settings: Sequence[str]) -> Planned: ...  # noqa: D102
     def replays(self) -> Mapping[str, Callable[..., None]]: ...  # noqa: D102
+
+
+@gateway.callback()
+def _serve() -> None:
+    """Serve real traffic by the policies of a scenario."""
 
 
 @gateway.command("serve")

@@ -5,7 +5,8 @@ It holds no rule. Which timer of the gateway rings, and when, and what a refusal
 
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from policies.agenda import grown, new_agenda
 from policies.arena import handle
-from policies.change import enforce
+from policies.change import compile_changes, enforce
 from policies.compile import JIT_DISABLED, quick
 from policies.feed import AGAIN, DESK, NEEDS_ROOM, ORDER, new_desk, open_desk, plan_out, start, step
 from policies.inputs import BUNDLE, KEPT, NOTHING, VALUES
@@ -68,7 +69,7 @@ class Driver:
         self, gateway: Bytes, clock: Callable[[], int], on_order: OnOrder, keep: Callable[[Kept], None], *, start_us: int,
         user_policy: Plugged,
     ) -> None:  # fmt: skip
-        self.clock, self._on_order, self._keep, self._user_policy = clock, on_order, keep, user_policy
+        self.clock, self._on_order, self._keep, self.user_policy = clock, on_order, keep, user_policy
         self._agenda, self._block = new_agenda(start_us), new_desk(start_us)
         self.desk = open_desk(self._block)
         self._step: Any = step if JIT_DISABLED else quick(step, 4)
@@ -77,7 +78,9 @@ class Driver:
         self._entry = memoryview(self.desk.entry.view(np.uint8)).cast("B")      # type: ignore[arg-type]
         self._orders = memoryview(self.desk.orders.view(np.uint8)).cast("B")    # type: ignore[arg-type]
         self.now_us, self.next_us = start_us, start_us
+        compile_changes()
         start(handle(gateway), handle(self._block))
+        plan_out(*self._blocks[1:])
 
     @property
     def next_request(self) -> int:
@@ -98,7 +101,7 @@ class Driver:
         now_us = self.now_us = max(self.clock(), self.now_us + 1)
         while True:
             _ENTRY.pack_into(self._entry, 0, now_us, kind, row, request, v0, v1, v2, v3, v4, v5, v6, v7)
-            flags = self._step(*self._blocks, self._user_policy)
+            flags = self._step(*self._blocks, self.user_policy)
             orders = list(_ORDER.iter_unpack(self._orders[: _ORDER.size * (flags & _COUNT)])) if flags & _COUNT else ()
             self.next_us = self._head[_NEXT_US]
             if flags & NEEDS_ROOM:
@@ -110,6 +113,26 @@ class Driver:
             if flags <= _COUNT:
                 return
 
+    @contextmanager
+    def at(self, time_us: int) -> Iterator[None]:
+        """Meanwhile it is this time, and no other."""
+        clock, self.clock = self.clock, lambda: time_us
+        try:
+            yield
+        finally:
+            self.clock = clock
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Meanwhile nothing is kept and no order carried out: all of it has been, before."""
+        keep, on_order = self._keep, self._on_order
+        self._keep, self._on_order = lambda _: None, lambda _: None
+        try:
+            yield
+            self.flush()
+        finally:
+            self._keep, self._on_order = keep, on_order
+
     def ring(self) -> None:
         """Let timers that fell due happen."""
         self.tell(NOTHING)
@@ -118,9 +141,9 @@ class Driver:
         """Put another bundle in force, which has this number: `build` makes its state of the one so far (`policies.change`)."""
         self.tell(BUNDLE, number)
         self.flush()
-        gateway, self._user_policy = build(self.gateway)
+        gateway, self.user_policy = build(self.gateway)
         self._take(gateway)
-        enforce(gateway, self._block, number, self.now_us, self._user_policy, self._take_portion)
+        enforce(gateway, self._block, number, self.now_us, self.user_policy, self._take_portion)
         self.ring()
 
     def _take_portion(self) -> None:

@@ -1,8 +1,9 @@
 """The journal: what happened, appended to files that survive the end of the process, whatever ends it.
 
-A frame is `length, CRC-32 of what follows, kind` and rows as they are in memory. Frames are written in batches by a thread; `settled`
-waits until what was handed over is with the operating system, which outlives `kill -9` (`sync=True`: on the disk, which outlives a power
-cut). A torn last frame is left out when reading, as it was never acknowledged; damage before it is an error.
+A frame is `length, CRC-32 of what follows, kind` and rows as they are in memory; inputs and the decisions that they led to are in one.
+Frames are written in batches by a thread; `settled` waits until what was handed over is with the operating system, which outlives
+`kill -9` (`sync=True`: on the disk, which outlives a power cut). A torn last frame is left out when reading, as it was never
+acknowledged; damage before it is an error.
 """
 
 import asyncio
@@ -30,10 +31,9 @@ from policies.inputs import INPUT
 from policies.log import ROW
 
 SCHEMA_VERSION = 1
-HEAD, LOG, INPUTS, FACTS, BUNDLES = 1, 2, 3, 4, 5
+HEAD, LOG, INPUTS, FACTS, BUNDLES, KEPT = 1, 2, 3, 4, 5, 6
 FACT = np.dtype([(name, "<i8") for name in Fact._fields])
-_FRAME = struct.Struct("<IIB")
-_DTYPES = {LOG: ROW, INPUTS: INPUT, FACTS: FACT}
+_FRAME, _COUNT = struct.Struct("<IIB"), struct.Struct("<I")
 _MOST_FRAME = 1 << 30
 _SEGMENT_BYTES = 256 * 1024 * 1024
 _MOST_QUEUED = 1_024
@@ -73,10 +73,7 @@ class Journal:
 
     def keep(self, kept: Kept) -> None:
         """Take over rows of log and inputs."""
-        if len(kept.inputs):
-            self._batch.append((INPUTS, kept.inputs.tobytes()))
-        if len(kept.log):
-            self._batch.append((LOG, kept.log.tobytes()))
+        self._batch.append((KEPT, _COUNT.pack(len(kept.inputs)) + kept.inputs.tobytes() + kept.log.tobytes()))
 
     def changed(self, number: int, bundle: PolicyBundle) -> None:
         """From now on this bundle is in force."""
@@ -92,6 +89,8 @@ class Journal:
             self._batch.append((FACTS, np.array(self._facts, dtype=FACT).tobytes()))
             self._facts = []
         batch, self._batch = self._batch, []
+        if not self._thread.is_alive():
+            return
         done = asyncio.get_running_loop().create_future()
         while True:
             try:
@@ -198,8 +197,19 @@ def _frames(path: Path, *, is_last: bool) -> Iterator[Frame]:
             if is_last and end + length == len(data):
                 return
             raise JournalError(f"{path.name}: damaged at byte {at:,}")
-        yield _frame(path, at, kind, payload)
+        yield from _parts(path, at, kind, payload)
         at = end + length
+
+
+def _parts(path: Path, at: int, kind: int, payload: bytes) -> Iterator[Frame]:
+    if kind != KEPT:
+        yield _frame(path, at, kind, payload)
+        return
+    inputs = _COUNT.size + _COUNT.unpack_from(payload)[0] * INPUT.itemsize
+    if inputs > _COUNT.size:
+        yield Frame(INPUTS, np.frombuffer(payload[_COUNT.size : inputs], INPUT), {})
+    if len(payload) > inputs:
+        yield Frame(LOG, np.frombuffer(payload[inputs:], ROW), {})
 
 
 def _frame(path: Path, at: int, kind: int, payload: bytes) -> Frame:
@@ -211,9 +221,9 @@ def _frame(path: Path, at: int, kind: int, payload: bytes) -> Frame:
         return Frame(kind, np.empty(0, ROW), head)
     if kind == BUNDLES:
         return Frame(kind, np.empty(0, ROW), json.loads(payload))
-    if kind not in _DTYPES or len(payload) % _DTYPES[kind].itemsize:
+    if kind != FACTS or len(payload) % FACT.itemsize:
         raise JournalError(f"{path.name}: no rows of a known kind at byte {at:,}")
-    return Frame(kind, np.frombuffer(payload, _DTYPES[kind]), {})
+    return Frame(kind, np.frombuffer(payload, FACT), {})
 
 
 def _framed(kind: int, payload: bytes) -> bytes:

@@ -11,12 +11,13 @@ from live_adapter.journal import Journal
 from live_adapter.keeping import NoKeeper
 from live_adapter.keys import ReferencedKeys
 from live_adapter.pool import Pool
+from live_adapter.replaying import Recording, read_recording
 from live_adapter.site import Site
 from policies.bundle import PolicyBundle
 from policies.layout import lay_out
 from policies.plug import plug
 from policies.registry import load_policy
-from policies.schema import Platform
+from policies.schema import Fault, Platform
 
 
 class Planned(Protocol):
@@ -26,6 +27,8 @@ class Planned(Protocol):
     def platform(self) -> Platform: ...  # noqa: D102
     @property
     def bundle(self) -> PolicyBundle: ...  # noqa: D102
+    @property
+    def faults(self) -> tuple[Fault, ...]: ...  # noqa: D102
     @property
     def seed(self) -> int: ...  # noqa: D102
     @property
@@ -42,13 +45,26 @@ def maker(
     if emulator_url is not None:
         config = config.model_copy(update={"providers": sites_at(layout, emulator_url.rstrip("/")).providers})
     plugged = plugged_of(loaded)
-    site = Site(layout=layout, bundle=loaded.bundle, config=config, start_us=clock(), seed=loaded.seed, plugged=plugged)
+    recording = _recorded(journal, loaded) if journal is not None and not plugged else None
+    start_us, seed = (recording.start_us, recording.seed) if recording is not None else (clock(), loaded.seed)
+    layout = recording.layout if recording is not None else layout
+    site = Site(layout=layout, bundle=loaded.bundle, config=config, start_us=start_us, seed=seed, plugged=plugged)
     keys = FakeKeys(layout) if emulator_url is not None else ReferencedKeys(layout, config)
 
     def make() -> Pool:
-        return Pool(site, keys, keeper=NoKeeper() if journal is None else Journal(journal, site), clock=clock)
+        keeper = NoKeeper() if journal is None else Journal(journal, site)
+        return Pool(site, keys, keeper=keeper, clock=clock, recording=recording)
 
     return make, layout.tenant_names
+
+
+def _recorded(journal: Path, loaded: Planned) -> Recording | None:
+    """What a journal holds of the same platform that began with the same bundle; None where there is nothing to go on with."""
+    if not any(journal.glob("*.journal")):
+        return None
+    recording = read_recording(journal)
+    same = recording.layout.platform == loaded.platform and recording.bundles[0] == loaded.bundle
+    return recording if same else None
 
 
 def plugged_of(loaded: Planned) -> dict[str, int]:

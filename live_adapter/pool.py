@@ -5,9 +5,9 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 """
 
 import asyncio
-import json
+import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,13 +15,17 @@ from typing import Protocol
 
 from live_adapter.driver import Driver, Order, WallClock
 from live_adapter.keeping import Fact, Keeper, NoKeeper
+from live_adapter.passing import Passing
 from live_adapter.protocols.calls import Call
+from live_adapter.protocols.chat import UntranslatableError
 from live_adapter.protocols.errors import error_body, error_event
 from live_adapter.protocols.limits import limits_seen
-from live_adapter.protocols.outgoing import outgoing
+from live_adapter.protocols.outgoing import Outgoing, outgoing
 from live_adapter.protocols.refusing import Refusal, classify
-from live_adapter.protocols.usage import StreamReader, Usage, usage_of
+from live_adapter.protocols.usage import StreamReader, Usage
 from live_adapter.refusals import told_of
+from live_adapter.replaying import Recording
+from live_adapter.restart import resume
 from live_adapter.site import Site, Target
 from live_adapter.tickets import Refused, Sent, Ticket
 from live_adapter.upstream import Exchange, Failure, Upstream
@@ -34,18 +38,41 @@ from policies.inputs import ARRIVAL, GONE, REFUSAL, SEEN, SERVED, UNKNOWN
 from policies.log import CALLER, CALLER_FAULT, CLIENT_GONE, FAILED, PREEMPTED, REFUSAL_NAMES
 from policies.rows import Bytes, Plugged
 
+_LOG = logging.getLogger(__name__)
 _PASSED_BACK = ("content-type", "x-request-id", "request-id", "openai-processing-ms")
 _ABORTED = "the place was taken back"
 _SOONEST_S = 0.0005
 
 
+class Body:
+    """A stream that is read to its end, or closed. `drop` is called if it is closed before anybody has read of it."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes], drop: Callable[[], None]) -> None:
+        self._chunks, self._drop, self._is_read = chunks, drop, False
+
+    def __aiter__(self) -> "Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._is_read = True
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """There will be no more readers."""
+        # What a generator does in the end it does only if it has begun.
+        if not self._is_read:
+            self._is_read = True
+            self._drop()
+        await self._chunks.aclose()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a client gets. A stream is read to its end, or closed."""
+    """What a client gets."""
 
     status: int
     headers: dict[str, str]
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | Body
 
 
 class Keys(Protocol):
@@ -70,11 +97,16 @@ class _Going:
 
 
 class Pool:
-    """Use it as an async context manager: it opens connections, and drains on leaving."""
+    """Use it as an async context manager: it opens connections, and drains on leaving.
+
+    With a `recording` it goes on where that ends (`site` must begin where the recording does); else what providers have counted so far
+    is not known.
+    """
 
     def __init__(
-        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None
-    ) -> None:
+        self, site: Site, keys: Keys, *, keeper: Keeper | None = None, clock: Callable[[], int] | None = None,
+        recording: Recording | None = None,
+    ) -> None:  # fmt: skip
         self.site, self._keys, self._keeper = site, keys, keeper or NoKeeper()
         self.upstream = Upstream(site.config.attempts)
         self.bundle = site.bundle
@@ -85,15 +117,22 @@ class Pool:
         )  # fmt: skip
         self._going: dict[int, _Going] = {}
         self._numbers = [0] * len(site.layout.tenant_names)
+        self._is_known = recording is not None
+        if recording is not None:
+            self._numbers = resume(self.driver, recording)
+            self.bundle, self._bundles = recording.bundle, recording.changes
         self._timer: asyncio.TimerHandle | None = None
         self._armed_us = 0
         self._idle = asyncio.Event()
+        self._settling: asyncio.Future[None] | None = None
+        self._recording: asyncio.Future[None] | None = None
         self.outcomes: Counter[tuple[int, str]] = Counter()
         self.draining = False
 
     async def __aenter__(self) -> "Pool":
         await self.upstream.open()
-        self.driver.tell(UNKNOWN)
+        if not self._is_known:
+            self.driver.tell(UNKNOWN)
         self._arm()
         return self
 
@@ -160,6 +199,10 @@ class Pool:
         except asyncio.CancelledError:
             self._gone(going)
             raise
+        except Exception:  # noqa: BLE001  (ours to mend; but the gateway must not think it is under way for ever)
+            _LOG.exception("request %d failed", ticket.request)
+            self._gone(going)
+            return _error(call, 500, "internal_error", "the gateway failed; it is on its log", 0)
         finally:
             if not keep:
                 self._leave(going)
@@ -193,64 +236,78 @@ class Pool:
     async def _attempt(self, going: _Going, sent: Sent) -> Answer:
         """One attempt. An answer of 400 and above has been told to the gateway, which says what is next."""
         target = self.site.targets[sent.deployment]
+        going.task, going.used = asyncio.current_task(), Usage()
+        try:
+            model = self.site.layout.models[target.model].name
+            passing = Passing(going.call, target, model, going.ticket.request, self.driver.now_us // 1_000_000)
+        except UntranslatableError as error:
+            self._refuse(going, sent, Refusal(kind=CALLER), 0, -1)
+            return _error(going.call, 400, "untranslatable", str(error), 0)
         key = self._keys.key_of(target.account, sent.key)
-        call = going.call
-        out = outgoing(call, call.dialect, target.model_name, key, target.site.base_url, going.headers)
-        going.task, going.used, began_us = asyncio.current_task(), Usage(input_tokens=0), self.driver.now_us
+        out = outgoing(passing.there, passing.dialect, target.model_name, key, target.site.base_url, going.headers)
         try:
-            exchange = await self.upstream.send("POST", out.url, out.headers, out.body)
+            return await self._exchange(going, sent, passing, out)
         except Failure as failure:
-            return self._failed(going, sent, failure)
+            self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
+            return _error(going.call, 502, "provider_failed", str(failure), 0)
+
+    async def _exchange(self, going: _Going, sent: Sent, passing: Passing, out: Outgoing) -> Answer:
+        """What the provider answers. Raises Failure."""
+        began_us = self.driver.now_us
+        exchange = await self.upstream.send("POST", out.url, out.headers, out.body)
         head = exchange.head
-        self._see(going, target, head.headers)
+        self._see(going, self.site.targets[sent.deployment], head.headers)
         if head.status >= 400:
-            return await self._refused(going, sent, exchange)
-        try:
-            if call.stream:
-                return await self._begin_stream(going, sent, exchange, began_us)
-            body = await exchange.read()
-            used = usage_of(call.dialect, _json(body))
-        except Failure as failure:
-            return self._failed(going, sent, failure)
+            return await self._refused(going, sent, exchange, passing)
+        if going.call.stream:
+            return await self._begin_stream(going, sent, exchange, passing, began_us)
+        used, body = passing.whole(await exchange.read())
         if used is None:
-            return self._failed(going, sent, Failure(FAILED, "the answer is not what the protocol says"))
+            raise Failure(FAILED, "the answer is not what the protocol says")
         self._served(going, sent, used, head.status, -1)
         await self._settled()
         return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
 
-    async def _begin_stream(self, going: _Going, sent: Sent, exchange: Exchange, began_us: int) -> Answer:
+    async def _begin_stream(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing, began_us: int) -> Answer:
         """The first bytes decide: up to them another attempt may be made, after them not."""
-        reader, chunks = StreamReader(going.call, going.call.dialect), exchange.chunks()
-        first = b""
+        chunks, first = exchange.chunks(), b""
         async for chunk in chunks:
-            first = reader.feed(chunk)
+            first = passing.feed(chunk)
             if first:
                 break
         first_us = self._now_us() - began_us
-        body = self._stream(going, sent, exchange, reader, first, chunks, first_us)
-        return Answer(status=exchange.head.status, headers=self._headers_back(going, sent, exchange.head.headers), body=body)
+        body = self._stream(going, sent, exchange, passing, first, chunks, first_us)
+
+        def drop() -> None:
+            exchange.close()
+            going.used = passing.reader.usage or self._estimate(going, passing.reader)
+            self._gone(going)
+            self._leave(going)
+
+        headers = self._headers_back(going, sent, exchange.head.headers)
+        return Answer(status=exchange.head.status, headers=headers, body=Body(body, drop))
 
     async def _stream(
-        self, going: _Going, sent: Sent, exchange: Exchange, reader: StreamReader, first: bytes, chunks: AsyncIterator[bytes], first_us: int
-    ) -> AsyncIterator[bytes]:
+        self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing, first: bytes, chunks: AsyncIterator[bytes], first_us: int
+    ) -> AsyncGenerator[bytes]:
         """Pass a stream on. However it ends, the gateway hears of it once."""
-        ended = False
+        reader, ended = passing.reader, False
         try:
             going.task = asyncio.current_task()
             if first:
                 yield first
             async for chunk in chunks:
                 going.task = asyncio.current_task()
-                if passed := reader.feed(chunk):
+                if passed := passing.feed(chunk):
                     yield passed
-            rest = reader.rest()
-            ended = True
+            used = reader.usage or self._estimate(going, reader)
+            rest, ended = passing.rest(used), True
             if reader.finished and not reader.failed:
-                self._served(going, sent, reader.usage or self._estimate(going, reader), exchange.head.status, first_us)
+                self._served(going, sent, used, exchange.head.status, first_us)
             else:
                 self._break(going, sent, reader, FAILED)
             await self._settled()
-            if rest:
+            if rest and reader.finished:
                 yield rest
             if not reader.finished:
                 yield error_event(going.call.dialect, "stream_broken", "the provider ended the stream too soon")
@@ -293,18 +350,15 @@ class Pool:
         self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
-    def _failed(self, going: _Going, sent: Sent, failure: Failure) -> Answer:
-        self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
-        return _error(going.call, 502, "provider_failed", str(failure), 0)
-
-    async def _refused(self, going: _Going, sent: Sent, exchange: Exchange) -> Answer:
+    async def _refused(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing) -> Answer:
         body, head = await exchange.read_some(), exchange.head
-        refusal = classify(going.call.dialect, head.status, head.headers, body, self._now_us())
+        refusal = classify(passing.dialect, head.status, head.headers, body, self._now_us())
         limit = self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
         self._refuse(going, sent, refusal, head.status, limit)
         if refusal.kind != CALLER:
             return _error(going.call, head.status, "provider_refused", "the provider refused", 0)
-        return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=body)
+        told = passing.error(head.status, body)
+        return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=told)
 
     def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
         request = going.ticket.request
@@ -339,6 +393,17 @@ class Pool:
         return found | {"x-forge1-model": model, "x-forge1-attempts": str(sent.attempt), "x-forge1-request": str(going.ticket.request)}
 
     async def _settled(self) -> None:
+        """Wait until all that has happened is safe. Whoever asks in one turn of the loop waits for one write."""
+        if isinstance(self._keeper, NoKeeper):
+            return
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.ensure_future(self._settle())
+        await asyncio.shield(self._settling)
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(0)
+        # From here on others must ask anew: what they tell of is not in this write.
+        self._settling = None
         self.driver.flush()
         await self._keeper.settled()
 
@@ -379,6 +444,9 @@ class Pool:
     def _ring(self) -> None:
         self.driver.ring()
         self._arm()
+        if self._going and not isinstance(self._keeper, NoKeeper):
+            # What is under way is on record, too, however long it takes.
+            self._recording = asyncio.ensure_future(self._settled())
 
 
 def _error(call: Call, status: int, code: str, message: str, retry_after_s: int) -> Answer:
@@ -386,10 +454,3 @@ def _error(call: Call, status: int, code: str, message: str, retry_after_s: int)
     if retry_after_s > 0:
         headers["retry-after"] = str(retry_after_s)
     return Answer(status=status, headers=headers, body=error_body(call.dialect, status, code, message))
-
-
-def _json(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None

@@ -17,7 +17,7 @@ from live_adapter.journal import BUNDLES, HEAD, INPUTS, LOG, JournalError, read_
 from policies.build import build_state
 from policies.bundle import PolicyBundle
 from policies.change import changed_state
-from policies.inputs import BUNDLE
+from policies.inputs import ARRIVAL, BUNDLE
 from policies.layout import Layout, lay_out
 from policies.log import KIND_NAMES, ROW
 from policies.plug import plug
@@ -40,6 +40,22 @@ class Recording:
     seed: int
     inputs: NDArray[np.void]
     log: NDArray[np.void]
+
+    @property
+    def bundle(self) -> PolicyBundle:
+        """The one in force at the end."""
+        changes = self.inputs["row"][self.inputs["kind"] == BUNDLE]
+        return self.bundles[int(changes[-1]) if len(changes) else 0]
+
+    @property
+    def changes(self) -> int:
+        """How often the bundle changed."""
+        return int(np.count_nonzero(self.inputs["kind"] == BUNDLE))
+
+    def requests_by_tenant(self) -> list[int]:
+        """How many requests each tenant has made, by row."""
+        tenants = self.inputs["row"][self.inputs["kind"] == ARRIVAL]
+        return [int(count) for count in np.bincount(tenants, minlength=len(self.layout.tenant_names))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,21 +117,38 @@ def replay_live(
     change: Callable[[Bytes, int], tuple[Bytes, Plugged]],
 ) -> None:  # fmt: skip
     """The wall clock's own driver, its clock set by the recording."""
-    now_us = start_us
-
     def keep(kept: Kept) -> None:
         if len(kept.log):
             sink(kept.log)
 
-    driver = Driver(gateway, lambda: now_us, lambda _: None, keep, start_us=start_us, user_policy=user_policy)
+    driver = Driver(gateway, lambda: start_us, lambda _: None, keep, start_us=start_us, user_policy=user_policy)
     for chunk in inputs:
-        for time_us, kind, row, request, *values in chunk.tolist():
-            now_us = time_us
+        _feed(driver, chunk, change)
+    driver.flush()
+
+
+def feed(driver: Driver, recording: Recording) -> None:
+    """Let a driver that has just begun do all that was recorded, and keep nothing of it."""
+    now = recording.bundles[0]
+
+    def change(gateway: Bytes, number: int) -> tuple[Bytes, Plugged]:
+        nonlocal now
+        before, now = now, recording.bundles[number]
+        return changed_state(gateway, recording.layout, before, now, {}), driver.user_policy
+
+    with driver.silent():
+        _feed(driver, recording.inputs, change)
+
+
+def _feed(driver: Driver, rows: NDArray[np.void], change: Callable[[Bytes, int], tuple[Bytes, Plugged]]) -> None:
+    """The recorded times are the clock's: the driver's own is not asked."""
+    for time_us, kind, row, request, *values in rows.tolist():
+        driver.now_us = time_us - 1
+        with driver.at(time_us):
             if kind == BUNDLE:
                 driver.change(row, lambda state, number=row: change(state, number))  # type: ignore[misc]
             else:
                 driver.tell(kind, row, request, *values)
-    driver.flush()
 
 
 def compared(recording: Recording, found: NDArray[np.void]) -> Compared:

@@ -4,7 +4,7 @@ Plain ASGI: three messages a call are all there is to it, and a framework's rout
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from live_adapter.gateway_keys import GatewayKeys
@@ -156,11 +156,7 @@ async def _send_all(send: Send, work: Awaitable[Answer]) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     finally:
-        await _close(answer.body)
-
-
-async def _close(body: AsyncIterator[bytes]) -> None:
-    await body.aclose()  # type: ignore[attr-defined]
+        await answer.body.aclose()
 
 
 async def _say(send: Send, answer: Answer) -> None:

@@ -15,7 +15,7 @@ import httpx
 import httpx2
 
 from live_adapter.errors import LiveConfigError
-from live_adapter.pool import Answer, Pool
+from live_adapter.pool import Answer, Body, Pool
 from live_adapter.reception import receive
 
 TENANT = "forge1_tenant"
@@ -32,15 +32,27 @@ def tenant_row(pool: Pool, tenant: str | None, extensions: Any) -> int:
 
 
 async def _answered(pool: Pool, tenant: str | None, request: Any) -> Answer:
-    headers = {name.lower(): value for name, value in request.headers.items()}
     row = tenant_row(pool, tenant, request.extensions)
-    return await receive(pool, row, request.method, request.url.path, headers, await request.aread())
+    # Most bodies are in memory already; reading them as streams takes longer than serving them.
+    body = request._content if hasattr(request, "_content") else await request.aread()
+    return await receive(pool, row, request.method, request.url.path, _plain(request), body)
+
+
+def _plain(request: Any) -> dict[str, str]:
+    """Headers by name in lower case."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
+
+
+def _raw(answer: Answer, size: int | None) -> list[tuple[bytes, bytes]]:
+    """Headers as they go over the wire: httpx takes these as they are."""
+    found = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
+    return found if size is None else [*found, (b"content-length", b"%d" % size)]
 
 
 class _Chunks:
     """The body of an answer, for httpx."""
 
-    def __init__(self, body: AsyncIterator[bytes]) -> None:
+    def __init__(self, body: Body) -> None:
         self._body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -48,7 +60,7 @@ class _Chunks:
             yield chunk
 
     async def aclose(self) -> None:
-        await self._body.aclose()  # type: ignore[attr-defined]
+        await self._body.aclose()
 
 
 class _AsyncChunks(_Chunks, httpx.AsyncByteStream):
@@ -70,8 +82,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
         answer = await _answered(self._pool, self._tenant, request)
         body = answer.body
         if isinstance(body, bytes):
-            return httpx.Response(answer.status, headers=answer.headers, content=body)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_AsyncChunks(body))
+            return httpx.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx.ByteStream(body))
+        return httpx.Response(answer.status, headers=_raw(answer, None), stream=_AsyncChunks(body))
 
 
 class Httpx2PooledTransport(httpx2.AsyncBaseTransport):
@@ -85,8 +97,8 @@ class Httpx2PooledTransport(httpx2.AsyncBaseTransport):
         answer = await _answered(self._pool, self._tenant, request)
         body = answer.body
         if isinstance(body, bytes):
-            return httpx2.Response(answer.status, headers=answer.headers, content=body)
-        return httpx2.Response(answer.status, headers=answer.headers, stream=_AsyncChunks2(body))
+            return httpx2.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx2.ByteStream(body))
+        return httpx2.Response(answer.status, headers=_raw(answer, None), stream=_AsyncChunks2(body))
 
 
 class PoolThread:
@@ -140,7 +152,7 @@ class PoolThread:
 class _SyncChunks:
     """The body of an answer, pulled from the pool's thread."""
 
-    def __init__(self, thread: PoolThread, body: AsyncIterator[bytes]) -> None:
+    def __init__(self, thread: PoolThread, body: Body) -> None:
         self._thread, self._body = thread, body
 
     def __iter__(self) -> Iterator[bytes]:
@@ -151,7 +163,7 @@ class _SyncChunks:
                 return
 
     def close(self) -> None:
-        self._thread.do(self._body.aclose())  # type: ignore[attr-defined]
+        self._thread.do(self._body.aclose())
 
 
 class _SyncChunks1(_SyncChunks, httpx.SyncByteStream):
@@ -162,7 +174,7 @@ class _SyncChunks2(_SyncChunks, httpx2.SyncByteStream):
     pass
 
 
-async def _next(body: AsyncIterator[bytes]) -> bytes:
+async def _next(body: Body) -> bytes:
     return await anext(body)
 
 
@@ -177,8 +189,8 @@ class SyncPooledTransport(httpx.BaseTransport):
         answer = _sync_answer(self._thread, self._tenant, request)
         body = answer.body
         if isinstance(body, bytes):
-            return httpx.Response(answer.status, headers=answer.headers, content=body)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_SyncChunks1(self._thread, body))
+            return httpx.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx.ByteStream(body))
+        return httpx.Response(answer.status, headers=_raw(answer, None), stream=_SyncChunks1(self._thread, body))
 
 
 class SyncHttpx2PooledTransport(httpx2.BaseTransport):
@@ -192,12 +204,11 @@ class SyncHttpx2PooledTransport(httpx2.BaseTransport):
         answer = _sync_answer(self._thread, self._tenant, request)
         body = answer.body
         if isinstance(body, bytes):
-            return httpx2.Response(answer.status, headers=answer.headers, content=body)
-        return httpx2.Response(answer.status, headers=answer.headers, stream=_SyncChunks2(self._thread, body))
+            return httpx2.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx2.ByteStream(body))
+        return httpx2.Response(answer.status, headers=_raw(answer, None), stream=_SyncChunks2(self._thread, body))
 
 
 def _sync_answer(thread: PoolThread, tenant: str | None, request: Any) -> Answer:
-    headers = {name.lower(): value for name, value in request.headers.items()}
     row = tenant_row(thread.pool, tenant, request.extensions)
-    found: Answer = thread.do(receive(thread.pool, row, request.method, request.url.path, headers, request.read()))
+    found: Answer = thread.do(receive(thread.pool, row, request.method, request.url.path, _plain(request), request.read()))
     return found

@@ -6,6 +6,7 @@ aiohttp, because httpx's own pool is several times slower with many requests sid
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import aiohttp
 from yarl import URL
@@ -60,8 +61,8 @@ class Upstream:
         """Send a request; returns when the head of the answer is there. Raises Failure."""
         assert self._session is not None, "open() comes first"
         try:
-            answer = await self._session.request(method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            answer = await self._session.request(method, _address(url), headers=headers, data=body, allow_redirects=False)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _failure(error) from None
         return Exchange(answer, round(self._limits.most_answer_mib * _MIB))
 
@@ -111,6 +112,11 @@ class Exchange:
     def close(self) -> None:
         """Let go of the connection; of an answer that is not at its end the provider notices."""
         self._answer.close()
+
+
+@lru_cache(4096)
+def _address(url: str) -> URL:
+    return URL(url, encoded=True)
 
 
 def _failure(error: BaseException) -> Failure:

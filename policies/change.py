@@ -5,8 +5,10 @@ waits is placed again in order of arrival, by the new policies. What is in fligh
 """
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
+from numba import int64
 from numpy.typing import NDArray
 
 from policies import capacity
@@ -15,7 +17,7 @@ from policies.build import build_state
 from policies.bundle import PolicyBundle
 from policies.capacity import counts_shares, limit_range
 from policies.charge import LAST_AT_DISPATCH, held_until_end
-from policies.compile import compiled, inlined
+from policies.compile import JIT_DISABLED, compiled, inlined
 from policies.deadlines import forget_deadline
 from policies.errors import SchemaError
 from policies.feed import Desk, carry_out, is_short, open_desk
@@ -105,6 +107,14 @@ def enforce(gateway: Bytes, desk: Bytes, number: int, now_us: int, user_policy: 
         if place == len(slots):
             return
         place = _requeue(handle(gateway), handle(desk), slots, place, now_us, user_policy)
+
+
+def compile_changes() -> None:
+    """Compile what a change needs, or find it compiled: when one comes, calls are waiting."""
+    if not JIT_DISABLED:
+        begin, requeue = cast(Any, _begin), cast(Any, _requeue)
+        begin.compile((int64,) * 4)
+        requeue.compile((int64, int64, int64[::1], int64, int64, int64))
 
 
 def _waiting_slots(gateway: Bytes) -> Ints:

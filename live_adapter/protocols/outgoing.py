@@ -26,7 +26,8 @@ class Outgoing:
 def outgoing(call: Call, dialect: Dialect, model: str, key: str, base_url: str, client: Mapping[str, str]) -> Outgoing:
     """The call, which is in this dialect, for a provider at `base_url`. `client` are the client's headers, in lower case."""
     headers = {
-        name: value for name, value in client.items() if name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)
+        name: value for name, value in client.items()
+        if (name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)) and value.isprintable()
     } | {"content-type": "application/json"}  # fmt: skip
     base = base_url.rstrip("/")
     if dialect == "gemini":

@@ -158,7 +158,7 @@ def test_a_client_that_goes_away_frees_its_place_and_is_billed() -> None:
         assert not isinstance(answer.body, bytes)
         await anext(answer.body)
         await asyncio.sleep(0.2)
-        await answer.body.aclose()  # type: ignore[attr-defined]
+        await answer.body.aclose()
         assert stage.pool.driver.state.tenants[0]["budget_used"] > 0
         waiting = asyncio.create_task(ask(stage, tokens=50))
         await asyncio.sleep(0.1)
@@ -166,6 +166,16 @@ def test_a_client_that_goes_away_frees_its_place_and_is_billed() -> None:
         await asyncio.gather(waiting, return_exceptions=True)
 
     in_stage(work, of=of)
+
+
+def test_a_stream_that_nobody_reads_frees_its_place_when_it_is_closed() -> None:
+    async def work(stage: Stage) -> None:
+        answer = await ask(stage, stream=True, tokens=50)
+        assert not isinstance(answer.body, bytes)
+        await answer.body.aclose()
+        await answer.body.aclose()
+
+    in_stage(work)
 
 
 def test_a_client_that_goes_away_while_waiting_leaves_the_queue() -> None:

@@ -15,6 +15,7 @@ from live_adapter.driver import WallClock
 from live_adapter.emulated import FakeKeys, emulated_config, sites_at
 from live_adapter.journal import FACTS, INPUTS, LOG, Journal, JournalError, read_journal
 from live_adapter.pool import Pool
+from live_adapter.replaying import Recording, compared, decisions, read_recording, replay_live
 from live_adapter.site import Site
 from policies import log
 from policies.bundle import PolicyBundle
@@ -50,23 +51,30 @@ def rows(folder: Path, kind: int) -> np.ndarray:
 class serve_journalled:  # noqa: N801  (used as a function)
     """A stage whose pool keeps a journal in a folder."""
 
-    def __init__(self, folder: Path, **journal: int) -> None:
-        self._folder, self._given = folder, journal
+    def __init__(self, folder: Path, recording: Recording | None = None, **journal: int) -> None:
+        self._folder, self._recording, self._given = folder, recording, journal
 
     async def __aenter__(self) -> Stage:
-        layout = lay_out(platform(), WallClock.now()())
+        before, clock = self._recording, WallClock.now()
+        layout = lay_out(platform(), clock()) if before is None else before.layout
         self._serving = serve(emulated_config(layout))
         url, emulator = await self._serving.__aenter__()
-        clock = WallClock.now()
-        site = Site(layout=layout, bundle=PolicyBundle(), config=sites_at(layout, url), start_us=clock(), seed=1)
+        start_us = clock() if before is None else before.start_us
+        site = Site(layout=layout, bundle=PolicyBundle(), config=sites_at(layout, url), start_us=start_us, seed=1)
         self.journal = Journal(self._folder, site, **self._given)
-        self._pool = Pool(site, FakeKeys(layout), keeper=self.journal, clock=clock)
+        self._pool = Pool(site, FakeKeys(layout), keeper=self.journal, clock=clock, recording=before)
         await self._pool.__aenter__()
         return Stage(self._pool, emulator, url, layout)
 
     async def __aexit__(self, *_: object) -> None:
         await self._pool.__aexit__(None, None, None)
         await self._serving.__aexit__(None, None, None)
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    """A process that calls and calls, and prints the number of each request that was answered."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    return subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
 
 
 def fill(folder: Path, count: int, **journal: int) -> list[int]:
@@ -92,8 +100,7 @@ def test_all_that_happened_is_kept_with_what_the_wire_saw(tmp_path: Path) -> Non
 
 
 def test_after_kill_9_under_load_no_acknowledged_request_is_missing_and_none_is_there_twice(tmp_path: Path) -> None:
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    process = started(tmp_path)
     assert process.stdout is not None
     acknowledged = [int(process.stdout.readline()) for _ in range(150)]
     process.send_signal(signal.SIGKILL)
@@ -137,6 +144,31 @@ def test_a_newer_version_is_refused_with_the_way_forward(tmp_path: Path) -> None
 def test_an_empty_folder_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="has no"):
         list(read_journal(tmp_path))
+
+
+def test_after_kill_9_a_pool_goes_on_where_the_journal_ends(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    assert process.stdout is not None
+    seen = [int(process.stdout.readline()) for _ in range(60)]
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    recording = read_recording(tmp_path)
+    arrived = int(np.count_nonzero(recording.log["kind"] == log.ARRIVE))
+
+    async def run() -> None:
+        async with serve_journalled(tmp_path, recording) as stage:
+            pulse = stage.pool.driver.state.pulse[0]
+            assert pulse["arrived"] == arrived > max(seen)
+            assert pulse["in_system"] == 0
+            assert not stage.pool.driver.state.limits["held"].any()
+            answers = [await ask(stage) for _ in range(5)]
+            assert [int(answer.headers["x-forge1-request"]) for answer in answers] == list(range(arrived, arrived + 5))
+
+    asyncio.run(run())
+    again = read_recording(tmp_path)
+    assert len(again.log) > len(recording.log)
+    assert sum(again.requests_by_tenant()) == arrived + 5
+    assert compared(again, decisions(again, replay_live)).first_difference == ""
 
 
 def test_with_the_disk_full_nothing_is_acknowledged_until_there_is_room_again(tmp_path: Path) -> None:

@@ -31,15 +31,14 @@ ROOT = Path(__file__).parents[2]
 BUNDLE = PolicyBundle.model_validate({
     "retry": {"max_attempts": 4, "backoff_s": 0.02, "backoff_max_s": 0.1},
     "cooldown": {"throttle_s": 0.05, "overload_s": 0.05, "cooldown_s": 0.1, "money_s": 1.0, "acceleration_s": 0.1},
-    "scaling": {"policy": "threshold", "period_s": 0.5, "cooldown_s": 0.5, "hold_periods": 1},
+    "scaling": {"policy": "threshold", "period_s": 0.5, "cooldown_s": 0.5, "hold_periods": 1, "min_accounts": 2},
 })  # fmt: skip
-TIGHT = [{"dimension": "rpm", "limit": 30_000.0, "burst_s": 0.5}, {"dimension": "tpm", "limit": 100_000_000.0}]
-UNKNOWN = [*TIGHT, {"dimension": "concurrency", "limit": 30.0, "known": False}]
+TIGHT = [{"dimension": "rpm", "limit": 60_000.0, "burst_s": 0.2}, {"dimension": "tpm", "limit": 100_000_000.0}]
 
 
 def record(folder: Path, requests: int) -> None:
     """So many calls, many side by side."""
-    of = platform(o={"limits": UNKNOWN, "count": 2}, a={"limits": TIGHT}, g={"state": "standby"})
+    of = platform(o={"limits": TIGHT, "count": 3}, a={"limits": TIGHT}, g={"state": "standby"})
     r = random.Random(1)
 
     async def run() -> None:
@@ -49,7 +48,8 @@ def record(folder: Path, requests: int) -> None:
             site = Site(layout=layout, bundle=BUNDLE, config=sites_at(layout, url), start_us=clock(), seed=1)
             async with Pool(site, FakeKeys(layout), keeper=Journal(folder, site), clock=clock) as pool:
                 stage, left = Stage(pool, emulator, url, layout), requests
-                emulator.faults = [(FaultSpec(kind="error", share=0.02), 0.0), (FaultSpec(kind="reset", share=0.005), 0.0)]
+                shares = {"error": 0.01, "reset": 0.002, "throttle": 0.002}
+                emulator.faults = [(FaultSpec(kind=kind, share=share), 0.0) for kind, share in shares.items()]  # type: ignore[arg-type]
 
                 async def client() -> None:
                     nonlocal left
@@ -71,7 +71,7 @@ def demand_parity(folder: Path, requests: int) -> None:
     recording = read_recording(folder)
     kinds = recording.log["kind"]
     assert np.count_nonzero(kinds == log.ARRIVE) == requests
-    for kind in (REFUSED, TICK, CONTROL):
+    for kind in (REFUSED, TICK, CONTROL, log.ACCOUNT):
         assert np.count_nonzero(kinds == kind) > 0, kind
     assert np.count_nonzero((kinds == REFUSED) & (recording.log["code"] == log.THROTTLE)) > 0
     assert len(recording.bundles) == 2

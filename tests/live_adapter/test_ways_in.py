@@ -96,6 +96,40 @@ def test_anthropic_messages() -> None:
     in_stage(work)
 
 
+@pytest.mark.parametrize("model", ["claude", "gemini", "forge1-auto"])
+def test_a_model_of_another_protocol_answers_in_the_clients_own(model: str) -> None:
+    async def work(stage: Stage) -> None:
+        client = openai_of(stage)
+        answer = await client.chat.completions.create(model=model, messages=ASKED, max_tokens=50)
+        assert answer.choices[0].message.content == " ".join(["word"] * 7)
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens == 7
+        stream = await client.chat.completions.create(model=model, messages=ASKED, max_tokens=50, stream=True)
+        assert "".join([choice.delta.content or "" async for chunk in stream for choice in chunk.choices]).split() == ["word"] * 7
+        assert stage.pool.under_way == 0
+
+    in_stage(work)
+
+
+@pytest.mark.parametrize("model", ["gpt", "gemini"])
+def test_anthropics_sdk_talks_to_other_providers(model: str) -> None:
+    async def work(stage: Stage) -> None:
+        async with anthropic_of(stage).messages.stream(model=model, max_tokens=50, messages=ASKED) as stream:
+            assert "".join([part async for part in stream.text_stream]).split() == ["word"] * 7
+            assert (await stream.get_final_message()).usage.output_tokens == 7
+
+    in_stage(work)
+
+
+def test_what_another_provider_cannot_do_is_told_by_name() -> None:
+    async def work(stage: Stage) -> None:
+        with pytest.raises(openai.BadRequestError, match="logprobs has no counterpart"):
+            await openai_of(stage).chat.completions.create(model="claude", messages=ASKED, max_tokens=50, logprobs=True)
+        assert stage.emulator.accounts[1].counts["attempts"] == 0
+
+    in_stage(work)
+
+
 def test_gemini_by_plain_httpx() -> None:
     async def work(stage: Stage) -> None:
         async with httpx.AsyncClient(transport=PooledTransport(stage.pool, "beta"), headers=WORDS) as client:
