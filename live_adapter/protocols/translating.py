@@ -1,9 +1,11 @@
 """A chat of one protocol served by a provider of another: the call there, the answer back, whole or as it comes."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from live_adapter.protocols import chat_anthropic, chat_gemini, chat_openai
+from live_adapter.protocols.bodies import Body
 from live_adapter.protocols.calls import Call, Dialect, Route
 from live_adapter.protocols.chat import UntranslatableError
 from live_adapter.protocols.usage import Usage
@@ -23,11 +25,7 @@ def translated(call: Call, dialect: Dialect, model: str) -> Call:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UntranslatableError(f"the call is not what its protocol says ({type(error).__name__} at {error})") from None
     route: Route = "streamGenerateContent" if dialect == "gemini" and call.stream else _ROUTES[dialect]
-    return Call(
-        route=route, dialect=dialect, model=model, stream=call.stream, wants_usage=True, most_output_tokens=call.most_output_tokens,
-        text_bytes=call.text_bytes, messages=call.messages, tools=call.tools, has_code=call.has_code, raw=json.dumps(body).encode(),
-        body=body,
-    )  # fmt: skip
+    return replace(call, route=route, dialect=dialect, model=model, wants_usage=True, content=Body(json.dumps(body).encode()))
 
 
 def answer_back(body: bytes, call: Call, dialect: Dialect, model: str, now_s: int) -> bytes:
