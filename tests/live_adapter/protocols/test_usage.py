@@ -170,10 +170,11 @@ def test_an_error_within_a_stream_is_seen_and_passed(dialect: Any, route: Route,
 
 def test_responses_are_read_to_their_end() -> None:
     reader = StreamReader(call_of("responses"), "openai")
-    reader.feed(event({"type": "response.created", "response": {"usage": None}}, "response.created"))
-    assert not reader.saw_token
-    reader.feed(event({"type": "response.function_call_arguments.delta", "delta": "{}"}, "response.function_call_arguments.delta"))
-    assert reader.saw_token
+    seen = []
+    for kind, more in (("response.created", {"response": {"usage": None}}), ("response.function_call_arguments.delta", {"delta": "{}"})):
+        reader.feed(event({"type": kind, **more}, kind))
+        seen.append(reader.saw_token)
+    assert seen == [False, True]
     last = {"type": "response.completed", "response": {"usage": {"input_tokens": 4, "output_tokens": 2}}}
     reader.feed(event(last, "response.completed"))
     assert reader.finished
