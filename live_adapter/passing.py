@@ -28,6 +28,11 @@ class Passing:
     def _back(self) -> StreamBack | None:
         return StreamBack(self._call, self.dialect, self._model, self._number, self._now_s) if self.is_translated else None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the stream has told of a failure, or cannot be translated."""
+        return self.reader.failed or (self._back is not None and self._back.failed)
+
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets of a piece of a stream."""
         passed = self.reader.feed(chunk)

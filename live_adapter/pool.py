@@ -302,7 +302,7 @@ class Pool:
                     yield passed
             used = reader.usage or self._estimate(going, reader)
             rest, ended = passing.rest(used), True
-            if reader.finished and not reader.failed:
+            if reader.finished and not passing.failed:
                 self._served(going, sent, used, exchange.head.status, first_us)
             else:
                 self._break(going, sent, reader, FAILED)

@@ -35,9 +35,9 @@ from policies.state import IN_FLIGHT, RESTING, WAITING, State, open_state
 _KEPT: dict[str, tuple[str, ...]] = {
     "accounts": (
         "cool_until_us", "ready_us", "in_flight", "key", "keys_left", "state", "scale_pm", "alone",
-        "trial_most", "trial_count", "trial_since_us", "trial_doublings",
+        "trial_most", "trial_count", "trial_since_us", "trial_doublings", "in_doubt",
     ),
-    "buckets": ("cool_until_us", "in_flight", "alone", "trial_most", "trial_count", "trial_since_us", "trial_doublings"),
+    "buckets": ("cool_until_us", "in_flight", "alone", "trial_most", "trial_count", "trial_since_us", "trial_doublings", "in_doubt"),
     "deployments": ("cool_until_us", "in_flight", "latency_us", "failures", "failures_since_us"),
     "tenants": ("budget_used", "budget_held", "budget_period", "tag"),
     "tiers": ("virtual",),

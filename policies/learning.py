@@ -15,7 +15,7 @@ from policies.log import CONTROL, LIMIT_CHANGED
 from policies.notes import note
 from policies.rows import Plugged, Row
 from policies.state import State
-from policies.trials import is_first_trial, suspect
+from policies.trials import end_doubt, suspect
 from policies.waiting import offer_account
 
 _LONGEST_US = 1 << 33
@@ -106,8 +106,7 @@ def _see_level(state: State, slot: int, row: int, remaining: int, rounded_to: in
     if not is_alone:
         return False
     limit["level"] = max(limit["level"], left)
-    if is_first_trial(bucket):
-        bucket["trial_most"], bucket["trial_count"] = 0, 0
+    end_doubt(bucket)
     return True
 
 

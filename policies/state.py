@@ -56,7 +56,7 @@ ACCOUNT = np.dtype(
         ("deployments_lo", "<i8"), ("deployments_hi", "<i8"), ("scale_pm", "<i8"),
         ("alone", "<i8"),                                               # sent while nothing else was under way, or NOBODY
         ("yielding", "<i8"),                                            # of its deployments, those that yield to another
-        ("trial_most", "<i8"), ("trial_count", "<i8"), ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),
+        ("trial_most", "<i8"), ("trial_count", "<i8"), ("trial_since_us", "<i8"), ("trial_doublings", "<i8"), ("in_doubt", "<i8"),
     ]
 )  # fmt: skip
 
@@ -65,6 +65,7 @@ BUCKET = np.dtype(
         ("cool_until_us", "<i8"), ("account", "<i8"), ("limit_lo", "<i8"), ("limit_hi", "<i8"), ("in_flight", "<i8"), ("alone", "<i8"),
         ("trial_most", "<i8"), ("trial_count", "<i8"),                # may be, are in flight (`policies.trials`); most 0: no trial
         ("trial_since_us", "<i8"), ("trial_doublings", "<i8"),        # the refusal; how often the rest was doubled
+        ("in_doubt", "<i8"),                                          # it was none: what is left is not known
     ]
 )  # fmt: skip
 

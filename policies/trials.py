@@ -21,6 +21,7 @@ def begin_trial(target: Row, sent_us: int, now_us: int) -> None:
     target["trial_most"] = 1
     target["trial_count"] = 0
     target["trial_since_us"] = now_us
+    target["in_doubt"] = 0
 
 
 @leaf
@@ -49,11 +50,14 @@ def leave_trial(target: Row, sent_us: int, served: bool) -> bool:
 
 @rare
 def suspect(target: Row, now_us: int) -> None:
-    """What a bucket has left is not known: the first answer will tell."""
-    target["trial_most"], target["trial_count"], target["trial_since_us"], target["trial_doublings"] = 1, 0, now_us, 0
+    """What a bucket has left is not known: the first answer may tell."""
+    begin_trial(target, now_us, now_us)
+    target["trial_doublings"] = 0
+    target["in_doubt"] = 1
 
 
 @leaf
-def is_first_trial(target: Row) -> bool:
-    """Whether one request is in flight to find out what is left."""
-    return bool(target["trial_most"] == 1)
+def end_doubt(target: Row) -> None:
+    """What is left is known. A trial for a refusal goes on: it is of a limit that headers do not tell of."""
+    if target["in_doubt"] == 1:
+        target["in_doubt"], target["trial_most"], target["trial_count"] = 0, 0, 0

@@ -2,9 +2,12 @@
 
 import argparse
 import asyncio
+import importlib
+import importlib.util
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,7 +16,7 @@ from provider_emulator.server import serve
 
 
 async def serve_until_stopped(config: EmulatorConfig, host: str, port: int) -> None:
-    """Print the address, and serve until SIGTERM or SIGINT."""
+    """Print the address, and serve until SIGTERM or SIGINT. Raises OSError where it cannot listen."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -23,7 +26,7 @@ async def serve_until_stopped(config: EmulatorConfig, host: str, port: int) -> N
 
 
 def main() -> int:
-    """The command; exit status 2 for a configuration that cannot be used."""
+    """The command; exit status 2 for a configuration that cannot be used, or an address that cannot be listened on."""
     parser = argparse.ArgumentParser(prog="provider_emulator", description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
@@ -31,11 +34,22 @@ def main() -> int:
     given = parser.parse_args()
     try:
         config = read_config(yaml.safe_load(given.config.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, EmulatorError) as error:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve_until_stopped(config, given.host, given.port))
+    except yaml.YAMLError as error:
+        # Its own words would quote the line, and keys with it.
+        mark = getattr(error, "problem_mark", None)
+        print(f"{given.config}: not YAML" + (f", line {mark.line + 1}" if mark else ""), file=sys.stderr)
+        return 2
+    except (OSError, ValueError, EmulatorError) as error:
         print(f"{given.config}: {error}", file=sys.stderr)
         return 2
-    asyncio.run(serve_until_stopped(config, given.host, given.port))
     return 0
+
+
+def _loop_factory() -> Any:
+    """The faster event loop, where it is installed."""
+    return importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
 
 
 if __name__ == "__main__":

@@ -1,23 +1,23 @@
 """Accounts: who may ask, what is still allowed, and what an answer will be. Time comes in as seconds."""
 
-import hashlib
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from provider_emulator.config import AccountSpec, Draw, LimitSpec, ModelSpec
+from provider_emulator.config import LONGEST_S, AccountSpec, LimitSpec, ModelSpec
+from provider_emulator.draws import Chance
 from provider_emulator.limiters import Limiter, limiter_of
 
-CHARACTERS_PER_TOKEN = 4
+_ANYTHING = 1e-6        # what is charged as it is produced passes while anything is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a call asks for. `most_output_tokens` 0: did not say. `output_tokens` and `service_s` where a test dictates them."""
+    """What a call asks for. `most_output_tokens` None: did not say. `output_tokens` and `service_s` where a test dictates them."""
 
     model: str
     input_tokens: int
-    most_output_tokens: int
+    most_output_tokens: int | None = None
     output_tokens: int | None = None
     service_s: float | None = None
     seed: str = ""
@@ -25,11 +25,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What will be answered: tokens, and seconds until the first token and until the last."""
+    """What will be answered: tokens, and seconds until the first token and until the last. `most_tokens` is what was reserved."""
 
     model: str
     input_tokens: int
     cached_tokens: int
+    most_tokens: int
     output_tokens: int
     reasoning_tokens: int
     first_s: float
@@ -39,152 +40,164 @@ class Answer:
 
 @dataclass(slots=True)
 class Held:
-    """One limit of an account."""
+    """One limit of an account. `used` is in its units; `drawn` is what that was worth of the whole limit while it was scaled down."""
 
     spec: LimitSpec
     limiter: Limiter | None
+    name: str
     in_flight: int = 0
     used: float = 0.0
+    drawn: float = 0.0
     refused: int = 0
 
-    @property
-    def name(self) -> str:
-        """As in `/stats`."""
-        return f"{self.spec.model_class or '*'}:{self.spec.dimension}"
+    def turned_s(self, units: float, now_s: float, scale: float) -> float | None:
+        """None: passes. Else after how many seconds it would."""
+        if self.limiter is None:
+            return 1.0 if self.in_flight >= self.spec.amount * scale else None
+        need = units / scale
+        return None if self.limiter.fits(need, now_s) else self.limiter.wait_s(need, now_s)
+
+    def take(self, units: float, now_s: float, scale: float) -> None:
+        """Count units. Of a limit that is scaled down each unit takes more, so that it refills slower and holds less."""
+        if self.limiter is not None and units > 0:
+            self.limiter.take(units / scale, now_s)
+            self.used += units
+            self.drawn += units / scale
 
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """A request that a limit turned away: which, and after how many seconds it would pass."""
+    """A request that a limit turned away: which, after how many seconds it would pass, what it asked of it and what was used."""
 
     held: Held
     wait_s: float
+    units: float
+    used: float
 
 
-@dataclass
 class Account:
-    """One account with its limits, full at `now_s`."""
+    """One account with its limits, full at `now_s`. `epoch_s`: seconds since the epoch when the clock is at 0."""
 
-    spec: AccountSpec
-    now_s: float
-    seed: int
-    revoked: set[str] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.models = {model.name: model for model in self.spec.models}
-        self._limits = [
-            Held(limit, limiter_of(limit, self.now_s, self._uniform("phase", str(number)) * limit.window_s))
-            for number, limit in enumerate(self.spec.limits)
-        ]
+    def __init__(self, spec: AccountSpec, now_s: float, seed: int, epoch_s: float) -> None:
+        self.spec, self.revoked = spec, set[str]()
+        self.models = {model.name: model for model in spec.models}
+        self.counts: Counter[str] = Counter()
+        self.model_counts: dict[str, Counter[str]] = {model.name: Counter() for model in spec.models}
+        self.chance = Chance(seed, spec.name)
+        names: Counter[str] = Counter()
+        self.limits: list[Held] = []
+        for number, limit in enumerate(spec.limits):
+            name = f"{limit.model_class or '*'}:{limit.dimension}"
+            names[name] += 1
+            limiter = limiter_of(limit, now_s, self.chance.uniform("phase", str(number)) * limit.window_s, epoch_s)
+            self.limits.append(Held(limit, limiter, name if names[name] == 1 else f"{name}#{names[name]}"))
+        self._limits_of = {
+            model.name: tuple(held for held in self.limits if held.spec.model_class in (None, model.model_class or model.name))
+            for model in spec.models
+        }
         self._number = 0
 
-    def limits_of(self, model: ModelSpec) -> list[Held]:
+    def limits_of(self, model: ModelSpec) -> tuple[Held, ...]:
         """Limits that a model draws on."""
-        own = model.model_class or model.name
-        return [held for held in self._limits if held.spec.model_class in (None, own)]
+        return self._limits_of[model.name]
 
-    @property
-    def limits(self) -> list[Held]:
-        """All of them."""
-        return self._limits
+    def count(self, what: str, model: ModelSpec | None, amount: int = 1) -> None:
+        """For `stats`."""
+        self.counts[what] += amount
+        if model is not None:
+            self.model_counts[model.name][what] += amount
 
-    def begin(self, model: ModelSpec, answer: Answer, most_output_tokens: int, now_s: float, scale: float = 1.0) -> Turned | None:
-        """Count an attempt against all limits, or none of them. `scale` below 1: only that share of each is there."""
-        limits = self.limits_of(model)
+    def next_key(self, asked: Asked) -> str:
+        """What draws of the next attempt depend on: its model and number, or the seed that the call brings."""
+        self._number += 1
+        return f"{asked.model}|{asked.seed or self._number}"
+
+    def begin(self, model: ModelSpec, answer: Answer, now_s: float, scale: float) -> Turned | None:
+        """Count an attempt against all limits, or none of them; the limit that clears last is told."""
+        limits = self._limits_of[model.name]
         worst: Turned | None = None
         for held in limits:
-            units = _at_start(held.spec, answer, most_output_tokens)
-            turned = _turned(held, units, now_s, scale)
-            if turned is not None and (worst is None or turned.wait_s > worst.wait_s):
-                worst = turned
+            units = _needed(held.spec, answer)
+            wait_s = held.turned_s(units, now_s, scale)
+            if wait_s is not None and (worst is None or wait_s > worst.wait_s):
+                used = 0.0 if held.limiter is None else (held.limiter.capacity - held.limiter.room(now_s)) * scale
+                worst = Turned(held, wait_s, units, used)
         if worst is not None:
             worst.held.refused += 1
+            self.failed(model, now_s, scale)
             return worst
         for held in limits:
-            if held.limiter is None:
-                held.in_flight += 1
-                continue
-            units = _at_start(held.spec, answer, most_output_tokens)
-            held.limiter.take(units, now_s)
-            held.used += units
+            held.in_flight += 1
+            held.take(_at_start(held.spec, model, answer), now_s, scale)
         return None
 
-    def end(self, model: ModelSpec, answer: Answer, output_tokens: int, now_s: float) -> None:
-        """An attempt is over: what depends on its output is counted."""
-        for held in self.limits_of(model):
-            if held.limiter is None:
-                held.in_flight -= 1
-                continue
-            units = _at_end(held.spec, model, answer, output_tokens)
-            held.limiter.take(units, now_s)
-            held.used += units
+    def failed(self, model: ModelSpec, now_s: float, scale: float) -> None:
+        """A request was refused, or failed before it began: it costs a request where limits say so, and never a token."""
+        for held in self._limits_of[model.name]:
+            if held.spec.counts_failed and held.limiter is not None and held.limiter.fits(1 / scale, now_s):
+                held.take(1.0, now_s, scale)
 
-    def answer_to(self, asked: Asked, model: ModelSpec, speed_up: float) -> Answer:
-        """What comes of a call: the same for the same seed, account, model and number of the call, or the call's own seed."""
-        self._number += 1
-        key = asked.seed or str(self._number)
-        most = asked.most_output_tokens or 4096
-        wanted = max(1, round(self._draw(model.output_tokens, "output", key))) if asked.output_tokens is None else asked.output_tokens
+    def produce(self, model: ModelSpec, output_tokens: int, now_s: float, scale: float) -> None:
+        """So much more output is there, and is counted."""
+        if output_tokens <= 0:
+            return
+        self.count("output_tokens", model, output_tokens)
+        for held in self._limits_of[model.name]:
+            if held.spec.charge in ("output", "total"):
+                held.take(float(output_tokens), now_s, scale)
+            elif held.spec.charge == "cost":
+                held.take(output_tokens * model.output_usd_per_1m / 1e6, now_s, scale)
+
+    def end(self, model: ModelSpec) -> None:
+        """An attempt is over."""
+        for held in self._limits_of[model.name]:
+            held.in_flight -= 1
+
+    def answer_to(self, asked: Asked, model: ModelSpec, key: str, speed_up: float) -> Answer:
+        """What comes of a call: the same for the same key."""
+        chance = self.chance
+        most = model.default_output_tokens if asked.most_output_tokens is None else asked.most_output_tokens
+        wanted = asked.output_tokens
+        if wanted is None:
+            wanted = max(1, round(chance.draw(model.output_tokens, "output", key)))
         output = min(wanted, most)
-        noise = math.exp(model.noise_sigma * self._normal("noise", key)) if model.noise_sigma else 1.0
+        noise = math.exp(model.noise_sigma * chance.normal("noise", key)) if model.noise_sigma else 1.0
         if asked.service_s is not None:
             total, first = asked.service_s, asked.service_s / 2
         elif model.service_s is not None:
-            total = self._draw(model.service_s, "service", key)
+            total = chance.draw(model.service_s, "service", key)
             first = total / 2
         else:
             first = (model.ttft_s + asked.input_tokens * model.s_per_1k_input / 1000) * noise
             total = first + output / model.tokens_per_s * noise
         return Answer(
             model=model.name, input_tokens=asked.input_tokens, cached_tokens=int(asked.input_tokens * model.cached_share),
-            output_tokens=output, reasoning_tokens=int(output * model.reasoning_share), first_s=first / speed_up, total_s=total / speed_up,
-            cut_short=wanted > most,
+            most_tokens=most, output_tokens=output, reasoning_tokens=int(output * model.reasoning_share),
+            first_s=min(first / speed_up, LONGEST_S), total_s=min(total / speed_up, LONGEST_S), cut_short=wanted > most,
         )  # fmt: skip
 
-    def chance(self, purpose: str) -> float:
-        """A number from [0, 1) for the call at hand."""
-        return self._uniform(purpose, str(self._number))
 
-    def _uniform(self, purpose: str, key: str) -> float:
-        digest = hashlib.blake2b(f"{self.seed}|{self.spec.name}|{purpose}|{key}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest, "little") / 2**64
-
-    def _normal(self, purpose: str, key: str) -> float:
-        one, other = self._uniform(f"{purpose}1", key), self._uniform(f"{purpose}2", key)
-        return math.sqrt(-2 * math.log(1 - one)) * math.cos(2 * math.pi * other)
-
-    def _draw(self, draw: Draw, purpose: str, key: str) -> float:
-        if draw.kind == "deterministic" or draw.mean == 0 or draw.cv == 0:
-            return draw.mean
-        if draw.kind == "exponential":
-            return -draw.mean * math.log(1 - self._uniform(purpose, key))
-        if draw.kind == "lognormal":
-            sigma2 = math.log(1 + draw.cv**2)
-            return math.exp(math.log(draw.mean) - sigma2 / 2 + math.sqrt(sigma2) * self._normal(purpose, key))
-        from scipy.stats import gamma
-
-        shape = 1 / draw.cv**2
-        return float(gamma.ppf(self._uniform(purpose, key), shape, scale=draw.mean / shape))
+def _needed(spec: LimitSpec, answer: Answer) -> float:
+    """Units that must be left for a request to pass."""
+    match spec.charge:
+        case "requests":
+            return 1.0
+        case "max_tokens":
+            return float(answer.input_tokens + answer.most_tokens)
+        case "input" | "total":
+            return float(answer.input_tokens)
+        case "uncached_input":
+            return float(answer.input_tokens - answer.cached_tokens)
+        case "output" | "cost":
+            return _ANYTHING
 
 
-def _turned(held: Held, units: float, now_s: float, scale: float) -> Turned | None:
-    if held.limiter is None:
-        return Turned(held, 1.0) if held.in_flight >= held.spec.amount * scale else None
-    # What is charged at the end passes while anything is left.
-    need = max(units, 1e-6)
-    if scale < 1:
-        need += (1 - scale) * held.limiter.capacity
-    return None if held.limiter.fits(need, now_s) else Turned(held, held.limiter.wait_s(need, now_s))
-
-
-def _at_start(spec: LimitSpec, answer: Answer, most_output_tokens: int) -> float:
-    return {
-        "requests": 1.0, "max_tokens": float(answer.input_tokens + (most_output_tokens or 4096)), "input": float(answer.input_tokens),
-        "uncached_input": float(answer.input_tokens - answer.cached_tokens),
-    }.get(spec.charge, 0.0)  # fmt: skip
-
-
-def _at_end(spec: LimitSpec, model: ModelSpec, answer: Answer, output_tokens: int) -> float:
-    cost_usd = (answer.input_tokens * model.input_usd_per_1m + output_tokens * model.output_usd_per_1m) / 1e6
-    return {"output": float(output_tokens), "total": float(answer.input_tokens + output_tokens), "cost": cost_usd}.get(spec.charge, 0.0)
+def _at_start(spec: LimitSpec, model: ModelSpec, answer: Answer) -> float:
+    """Units that are taken when a request begins."""
+    if spec.charge == "output":
+        return 0.0
+    if spec.charge != "cost":
+        return _needed(spec, answer)
+    cached_usd = model.input_usd_per_1m if model.cached_input_usd_per_1m is None else model.cached_input_usd_per_1m
+    uncached = answer.input_tokens - answer.cached_tokens
+    return (uncached * model.input_usd_per_1m + answer.cached_tokens * cached_usd) / 1e6

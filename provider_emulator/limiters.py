@@ -5,16 +5,20 @@ rate limit guide, 2026-09); requests per day from midnight (Gemini API, 2026-10)
 """
 
 from collections import deque
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from provider_emulator.config import LimitSpec
 
+_LONGEST_LOG = 100_000
+
 
 class Bucket:
-    """Refills continuously. `overdraws`: a request larger than the bucket passes when it is full."""
+    """Refills continuously and holds at least `least`. `overdraws`: a request larger than the bucket passes when it is full."""
 
-    def __init__(self, per_min: float, burst_s: float, now_s: float, *, overdraws: bool) -> None:
+    def __init__(self, per_min: float, burst_s: float, now_s: float, *, overdraws: bool, least: float = 1.0) -> None:
         self.rate_per_s = per_min / 60
-        self.capacity = max(1.0, per_min * burst_s / 60)
+        self.capacity = max(least, per_min * burst_s / 60)
         self._level, self._at_s, self._began_s, self._overdraws = self.capacity, now_s, now_s, overdraws
 
     def room(self, now_s: float) -> float:
@@ -83,11 +87,30 @@ class Windows:
         return (self._number(now_s) - self._began + 1) * self.capacity
 
 
+class Days(Windows):
+    """So much from midnight to midnight of a time zone. `epoch_s`: seconds since the epoch when the limiter's clock is at 0."""
+
+    def __init__(self, amount: float, time_zone: str, epoch_s: float, now_s: float) -> None:
+        self._zone, self._epoch_s = ZoneInfo(time_zone), epoch_s
+        super().__init__(amount, 86_400.0, 0.0, now_s)
+
+    def _day(self, now_s: float) -> datetime:
+        return datetime.fromtimestamp(self._epoch_s + now_s, self._zone)
+
+    def _number(self, now_s: float) -> int:
+        return self._day(now_s).toordinal()
+
+    def resets_in_s(self, now_s: float) -> float:
+        """Until midnight: a day may have 23 or 25 hours."""
+        midnight = datetime.combine(self._day(now_s).date() + timedelta(days=1), datetime.min.time(), self._zone)
+        return max(0.0, midnight.timestamp() - self._epoch_s - now_s)
+
+
 class Sliding:
     """So much in any span of `window_s`."""
 
-    def __init__(self, amount: float, window_s: float, now_s: float) -> None:
-        self.capacity, self._window_s, self._began_s = amount, window_s, now_s
+    def __init__(self, amount: float, window_s: float, now_s: float, longest_log: int = _LONGEST_LOG) -> None:
+        self.capacity, self._window_s, self._began_s, self._longest_log = amount, window_s, now_s, longest_log
         self._log: deque[tuple[float, float]] = deque()
         self._used = 0.0
 
@@ -95,6 +118,8 @@ class Sliding:
         """What the last span leaves."""
         while self._log and self._log[0][0] + self._window_s <= now_s:
             self._used -= self._log.popleft()[1]
+        if not self._log:
+            self._used = 0.0        # sums of fractions leave crumbs
         return self.capacity - self._used
 
     def fits(self, units: float, now_s: float) -> bool:
@@ -102,34 +127,33 @@ class Sliding:
         return units <= self.room(now_s) + 1e-9
 
     def take(self, units: float, now_s: float) -> None:
-        """Count units. What comes within a thousandth of the span of the last entry joins it, so that the log stays short."""
+        """Count units. In a log as long as it may be, the last entry takes them in and stays as long as they do: never too much passes."""
         if units <= 0:
             return
         self.room(now_s)
         self._used += units
-        if self._log and now_s - self._log[-1][0] < self._window_s / 1000:
-            self._log[-1] = (self._log[-1][0], self._log[-1][1] + units)
-        else:
-            self._log.append((now_s, units))
+        if len(self._log) >= self._longest_log:
+            units += self._log.pop()[1]
+        self._log.append((now_s, units))
 
     def wait_s(self, units: float, now_s: float) -> float:
-        """Until they fit."""
+        """Until they fit; a whole span if they never do."""
         missing = units - self.room(now_s)
+        if missing <= 1e-9:
+            return 0.0
         for at_s, amount in self._log:
-            if missing <= 1e-9:
-                break
             missing -= amount
             if missing <= 1e-9:
                 return max(0.0, at_s + self._window_s - now_s)
-        return 0.0 if missing <= 1e-9 else self._window_s
+        return self._window_s
 
     def resets_in_s(self, now_s: float) -> float:
         """Until all of it has left."""
-        return self._log[-1][0] + self._window_s - now_s if self._log else 0.0
+        return max(0.0, self._log[-1][0] + self._window_s - now_s) if self._log else 0.0
 
     def allowed(self, now_s: float) -> float:
-        """About: the first span and what came in since."""
-        return self.capacity * (1 + (now_s - self._began_s) / self._window_s)
+        """The most that could have been taken: all of it, as soon as the span was over again."""
+        return self.capacity * (1 + (now_s - self._began_s) // self._window_s)
 
 
 class Acceleration:
@@ -177,14 +201,24 @@ Limiter = Bucket | Windows | Sliding | Acceleration
 `allowed` is all that could have been taken up to now, `capacity` the most at once."""
 
 
-def limiter_of(spec: LimitSpec, now_s: float, phase_s: float) -> Limiter | None:
-    """The limiter of a limit, full at `now_s`; None for concurrency, which is only counted."""
-    if spec.window == "none":
-        return None
-    if spec.window == "sliding":
-        return Sliding(spec.amount, spec.window_s, now_s)
-    if spec.window == "acceleration":
-        return Acceleration(spec.amount, spec.window_s, spec.growth, now_s)
-    if spec.window == "fixed":
-        return Windows(spec.amount, spec.window_s, spec.phase_s if spec.phase_s is not None else phase_s, now_s)
-    return Bucket(spec.amount, spec.burst_s, now_s, overdraws=spec.window == "paced")
+def limiter_of(spec: LimitSpec, now_s: float, phase_s: float, epoch_s: float) -> Limiter | None:
+    """The limiter of a limit, full at `now_s`; None for concurrency, which is only counted.
+
+    `phase_s` is how long after `now_s` a fixed window begins if the limit does not say; `epoch_s` are seconds since the epoch when the
+    clock is at 0.
+    """
+    match spec.window:
+        case "none":
+            return None
+        case "sliding":
+            return Sliding(spec.amount, spec.window_s, now_s)
+        case "acceleration":
+            return Acceleration(spec.amount, spec.window_s, spec.growth, now_s)
+        case "fixed":
+            phase_s = spec.phase_s if spec.phase_s is not None else phase_s
+            return Windows(spec.amount, spec.window_s, now_s + phase_s, now_s)
+        case "day":
+            return Days(spec.amount, spec.time_zone, epoch_s, now_s)
+        case "token_bucket" | "paced":
+            least = 0.0 if spec.charge == "cost" else 1.0
+            return Bucket(spec.amount, spec.burst_s, now_s, overdraws=spec.window == "paced", least=least)

@@ -1,205 +1,188 @@
-"""Chats as Anthropic's messages have them (API reference, November 2026)."""
+"""Calls of chats as Anthropic's messages have them (API reference, November 2026)."""
 
-import json
 from typing import Any
 
 from live_adapter.protocols.chat import (
     Chat,
-    Delta,
     Image,
+    ImageAddress,
     Part,
-    Reply,
     Text,
     Tool,
     ToolCall,
     ToolResult,
     Turn,
     UntranslatableError,
+    alternating,
     demand_known,
-    text_of,
+    flag_in,
+    object_in,
+    objects_in,
+    refused,
+    settings_in,
+    settings_named,
+    string_in,
+    strings_in,
+    texts,
 )
 
 MOST_TOKENS = 4096              # must be said here; where the client did not
-_KNOWN = frozenset((
-    "model", "messages", "system", "max_tokens", "temperature", "top_p", "stop_sequences", "tools", "tool_choice", "stream", "metadata",
-    "service_tier",
+_SETTINGS = {name: name for name in ("temperature", "top_p", "top_k")}
+_KNOWN = frozenset(_SETTINGS) | frozenset((
+    "model", "messages", "system", "max_tokens", "stop_sequences", "tools", "tool_choice", "stream", "metadata", "output_config",
+    "cache_control",
 ))  # fmt: skip
-_ENDED = {"stop": "end_turn", "length": "max_tokens", "tools": "tool_use", "filtered": "refusal"}
-_ENDS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tools", "refusal": "filtered"}
+_DEFAULTS = {"service_tier": ("auto", "standard_only"), "thinking": ({"type": "disabled"},), "speed": ("standard",)}
+_FIELDS_OF = {
+    "text": frozenset(("type", "text", "cache_control")), "image": frozenset(("type", "source", "cache_control")),
+    "tool_use": frozenset(("type", "id", "name", "input", "cache_control")),
+    "tool_result": frozenset(("type", "tool_use_id", "content", "is_error", "cache_control")),
+}  # fmt: skip
+_PART_DEFAULTS = {"caller": ({"type": "direct"},)}
+_TOOL = frozenset(("name", "description", "input_schema", "strict", "type", "cache_control"))
+_CHOICES = frozenset(("auto", "none", "any"))
 
 
 def read_chat(body: dict[str, Any]) -> Chat:
     """A chat from a body. Raises UntranslatableError."""
-    demand_known(body, _KNOWN, "")
-    choice = body.get("tool_choice") or {}
-    kind = choice.get("type", "auto")
+    demand_known(body, _KNOWN, "", _DEFAULTS)
+    metadata, output = object_in(body, "metadata", ""), object_in(body, "output_config", "")
+    demand_known(output, frozenset(("format",)), "output_config.")
+    form = object_in(output, "format", "output_config.")
+    choice = object_in(body, "tool_choice", "")
+    demand_known(choice, frozenset(("type", "name", "disable_parallel_tool_use")), "tool_choice.")
     return Chat(
-        system=text_of(body.get("system"), "system"), turns=tuple(_turn(message) for message in body.get("messages") or ()),
-        most_tokens=body.get("max_tokens") or 0, temperature=body.get("temperature"), top_p=body.get("top_p"),
-        stop=tuple(body.get("stop_sequences") or ()), tools=tuple(_tool(tool) for tool in body.get("tools") or ()),
-        tool_choice=str(choice.get("name")) if kind == "tool" else kind, stream=body.get("stream") is True,
+        system="\n\n".join(_texts_of(body, "system", "")),
+        turns=alternating([_turn(one, f"messages.{number}.") for number, one in enumerate(objects_in(body, "messages", ""))]),
+        most_tokens=body.get("max_tokens") or 0, settings=settings_in(body, _SETTINGS, ""), stop=strings_in(body, "stop_sequences", ""),
+        tools=tuple(_tool(tool, f"tools.{number}.") for number, tool in enumerate(objects_in(body, "tools", ""))),
+        tool_choice=_choice(choice), one_tool_a_turn=flag_in(choice, "disable_parallel_tool_use", "tool_choice."), json_only=bool(form),
+        schema=_schema(form) if form else None, user=string_in(metadata, "user_id", "metadata.", ""), stream=body.get("stream") is True,
     )  # fmt: skip
 
 
-def _turn(message: dict[str, Any]) -> Turn:
-    content = message.get("content")
-    parts = (Text(content),) if isinstance(content, str) else tuple(_part(one) for one in content or ())
-    return Turn(str(message.get("role")), parts)
+def _schema(form: dict[str, Any]) -> dict[str, Any]:
+    schema = object_in(form, "schema", "output_config.format.")
+    if form.get("type") != "json_schema" or not schema:
+        raise refused("output_config.format without a schema")
+    return schema
 
 
-def _part(part: dict[str, Any]) -> Part:
+def _texts_of(fields: dict[str, Any], name: str, where: str) -> list[str]:
+    """A string, or blocks of text."""
+    value = fields.get(name)
+    if isinstance(value, str):
+        return [value]
+    found = []
+    for number, block in enumerate(objects_in(fields, name, where)):
+        inner = f"{where}{name}.{number}."
+        if block.get("type") != "text":
+            raise refused(f"{inner}type {str(block.get('type'))[:80]!r}")
+        demand_known(block, _FIELDS_OF["text"], inner)
+        found.append(string_in(block, "text", inner))
+    return found
+
+
+def _turn(message: dict[str, Any], where: str) -> Turn:
+    demand_known(message, frozenset(("role", "content")), where)
+    role = message.get("role")
+    if role not in ("user", "assistant"):
+        raise UntranslatableError(f"{where}role must be user or assistant")
+    if isinstance(message.get("content"), str):
+        return Turn(role, texts(message["content"]))
+    parts: list[Part] = []
+    for number, part in enumerate(objects_in(message, "content", where)):
+        parts += _part(part, f"{where}content.{number}.")
+    return Turn(role, tuple(parts))
+
+
+def _part(part: dict[str, Any], where: str) -> tuple[Part, ...]:
     kind = part.get("type")
+    if not isinstance(kind, str) or kind not in _FIELDS_OF:
+        raise refused(f"{where}type {str(kind)[:80]!r}")
+    demand_known(part, _FIELDS_OF[kind], where, _PART_DEFAULTS)
     if kind == "text":
-        return Text(str(part.get("text", "")))
-    if kind == "image" and (source := part.get("source") or {}).get("type") == "base64":
-        return Image(str(source.get("media_type")), str(source.get("data")))
+        return texts(string_in(part, "text", where))
+    if kind == "image":
+        return (_image(object_in(part, "source", where), f"{where}source."),)
     if kind == "tool_use":
-        return ToolCall(str(part["id"]), str(part["name"]), part.get("input") or {})
-    if kind == "tool_result":
-        return ToolResult(str(part["tool_use_id"]), text_of(part.get("content"), "messages.content.tool_result"))
-    raise UntranslatableError(f"messages.content of type {kind!r} has no counterpart at the provider that was chosen")
+        return (ToolCall(string_in(part, "id", where), string_in(part, "name", where), object_in(part, "input", where)),)
+    text = "".join(_texts_of(part, "content", where))
+    return (ToolResult(string_in(part, "tool_use_id", where), text, flag_in(part, "is_error", where)),)
 
 
-def _tool(tool: dict[str, Any]) -> Tool:
+def _image(source: dict[str, Any], where: str) -> Image | ImageAddress:
+    if source.get("type") == "base64":
+        return Image(string_in(source, "media_type", where), string_in(source, "data", where))
+    if source.get("type") == "url":
+        return ImageAddress(string_in(source, "url", where))
+    raise refused(f"{where}type {str(source.get('type'))[:80]!r}")
+
+
+def _tool(tool: dict[str, Any], where: str) -> Tool:
     if tool.get("type") not in (None, "custom"):
-        raise UntranslatableError(f"tools of type {tool.get('type')!r} have no counterpart at the provider that was chosen")
-    return Tool(str(tool["name"]), str(tool.get("description") or ""), tool.get("input_schema") or {"type": "object"})
+        raise refused(f"{where}type {str(tool.get('type'))[:80]!r}")
+    demand_known(tool, _TOOL, where)
+    return Tool(
+        string_in(tool, "name", where), string_in(tool, "description", where, ""),
+        object_in(tool, "input_schema", where) or {"type": "object"}, flag_in(tool, "strict", where),
+    )  # fmt: skip
+
+
+def _choice(choice: dict[str, Any]) -> str:
+    kind = choice.get("type", "auto")
+    if kind == "tool":
+        return "=" + string_in(choice, "name", "tool_choice.")
+    if not isinstance(kind, str) or kind not in _CHOICES:
+        raise refused("tool_choice.type")
+    return kind
 
 
 def write_chat(chat: Chat, model: str) -> dict[str, Any]:
-    """The body for this provider. Turns of one side that follow each other become one, as it asks."""
-    messages: list[dict[str, Any]] = []
-    for turn in chat.turns:
-        content = [_content(part) for part in turn.parts]
-        if messages and messages[-1]["role"] == turn.role:
-            messages[-1]["content"] += content
-        else:
-            messages.append({"role": turn.role, "content": content})
+    """The body for this provider. Raises UntranslatableError for what it has no place for."""
+    messages = [{"role": turn.role, "content": [write_part(part) for part in turn.parts]} for turn in chat.turns]
     body: dict[str, Any] = {"model": model, "messages": messages, "max_tokens": chat.most_tokens or MOST_TOKENS}
+    body |= settings_named(chat, _SETTINGS)
+    if body.get("temperature", 0) > 1:
+        raise UntranslatableError(f"temperature {body['temperature']} is above 1, the most that the provider that was chosen takes")
     if chat.system:
         body["system"] = chat.system
-    if chat.temperature is not None:
-        if chat.temperature > 1:
-            raise UntranslatableError(f"temperature {chat.temperature} is above 1, the most that the provider that was chosen takes")
-        body["temperature"] = chat.temperature
-    if chat.top_p is not None:
-        body["top_p"] = chat.top_p
     if chat.stop:
         body["stop_sequences"] = list(chat.stop)
     if chat.tools:
-        body["tools"] = [{"name": tool.name, "description": tool.description, "input_schema": tool.schema} for tool in chat.tools]
-        plain = chat.tool_choice in ("auto", "none", "any")
-        body["tool_choice"] = {"type": chat.tool_choice} if plain else {"type": "tool", "name": chat.tool_choice}
+        body |= _tools(chat)
+    if chat.json_only and chat.schema is None:
+        raise refused("JSON without a schema as the form of the answer")
+    if chat.schema is not None:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": chat.schema}}
+    if chat.user:
+        body["metadata"] = {"user_id": chat.user}
     if chat.stream:
         body["stream"] = True
     return body
 
 
-def _content(part: Part) -> dict[str, Any]:
+def _tools(chat: Chat) -> dict[str, Any]:
+    tools = []
+    for tool in chat.tools:
+        described: dict[str, Any] = {"description": tool.description} if tool.description else {}
+        tools.append({"name": tool.name, "input_schema": tool.schema} | described | ({"strict": True} if tool.strict else {}))
+    choice: dict[str, Any] = {"type": chat.tool_choice}
+    if chat.tool_choice not in _CHOICES:
+        choice = {"type": "tool", "name": chat.tool_choice[1:]}
+    if chat.one_tool_a_turn and chat.tool_choice != "none":
+        choice["disable_parallel_tool_use"] = True
+    return {"tools": tools, "tool_choice": choice}
+
+
+def write_part(part: Part) -> dict[str, Any]:
+    """A block of content."""
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     if isinstance(part, Image):
         return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+    if isinstance(part, ImageAddress):
+        return {"type": "image", "source": {"type": "url", "url": part.url}}
     if isinstance(part, ToolCall):
         return {"type": "tool_use", "id": part.id, "name": part.name, "input": part.arguments}
-    return {"type": "tool_result", "tool_use_id": part.id, "content": part.text}
-
-
-def read_reply(body: dict[str, Any]) -> Reply:
-    """An answer from its body."""
-    usage, content = body.get("usage") or {}, body.get("content") or ()
-    read = usage.get("cache_read_input_tokens") or 0
-    return Reply(
-        id=str(body.get("id", "")), text="".join(part["text"] for part in content if part.get("type") == "text"),
-        calls=tuple(ToolCall(part["id"], part["name"], part.get("input") or {}) for part in content if part.get("type") == "tool_use"),
-        ended=_ENDS.get(body.get("stop_reason") or "", "stop"), cached_tokens=read, output_tokens=usage.get("output_tokens", 0),
-        input_tokens=usage.get("input_tokens", 0) + read + (usage.get("cache_creation_input_tokens") or 0),
-    )  # fmt: skip
-
-
-def write_reply(reply: Reply, model: str, now_s: int) -> dict[str, Any]:
-    """The body of an answer in this protocol, which has no time."""
-    del now_s
-    content: list[dict[str, Any]] = [{"type": "text", "text": reply.text}] if reply.text else []
-    content += [_content(call) for call in reply.calls]
-    return {
-        "id": reply.id, "type": "message", "role": "assistant", "model": model, "content": content, "stop_reason": _ENDED[reply.ended],
-        "stop_sequence": None, "usage": _usage(reply.input_tokens, reply.cached_tokens, reply.output_tokens),
-    }  # fmt: skip
-
-
-def _usage(input_tokens: int, cached_tokens: int, output_tokens: int) -> dict[str, int]:
-    return {"input_tokens": input_tokens - cached_tokens, "cache_read_input_tokens": cached_tokens, "output_tokens": output_tokens}
-
-
-def read_event(value: dict[str, Any]) -> list[Delta]:
-    """Pieces of an answer from one event of a stream."""
-    kind = value.get("type")
-    if kind == "content_block_start" and (block := value.get("content_block") or {}).get("type") == "tool_use":
-        return [Delta(tool=value.get("index", 0), tool_id=block.get("id", ""), tool_name=block.get("name", ""))]
-    if kind == "content_block_delta":
-        delta = value.get("delta") or {}
-        if delta.get("type") == "text_delta":
-            return [Delta(text=delta.get("text", ""))]
-        if delta.get("type") == "input_json_delta":
-            return [Delta(tool=value.get("index", 0), arguments=delta.get("partial_json", ""))]
-    if kind == "message_delta" and (reason := (value.get("delta") or {}).get("stop_reason")):
-        return [Delta(ended=_ENDS.get(reason, "stop"))]
-    return []
-
-
-class Writer:
-    """Writes a stream in this protocol."""
-
-    def __init__(self, model: str, number: str, now_s: int, *, usage: bool) -> None:
-        del now_s, usage        # no time here, and usage always
-        self._model, self._number = model, number
-        self._block, self._open, self._began, self._ended = -1, "", False, "stop"
-
-    def write(self, delta: Delta) -> bytes:
-        """The events of a piece."""
-        found = b"" if self._began else self._begin()
-        if delta.ended:
-            self._ended = delta.ended
-            return found
-        kind = "text" if delta.tool < 0 else f"tool {delta.tool}"
-        if kind != self._open and (delta.text or delta.tool_name):
-            found += self._close() + self._start(kind, delta)
-        if delta.text:
-            found += self._piece({"type": "text_delta", "text": delta.text})
-        if delta.arguments:
-            found += self._piece({"type": "input_json_delta", "partial_json": delta.arguments})
-        return found
-
-    def end(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> bytes:
-        """What closes the stream."""
-        found = (b"" if self._began else self._begin()) + self._close()
-        usage = _usage(input_tokens, cached_tokens, output_tokens)
-        found += _event("message_delta", {"delta": {"stop_reason": _ENDED[self._ended], "stop_sequence": None}, "usage": usage})
-        return found + _event("message_stop", {})
-
-    def _begin(self) -> bytes:
-        self._began = True
-        message: dict[str, Any] = {"id": f"msg_{self._number}", "type": "message", "role": "assistant", "model": self._model, "content": [],
-                   "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 0, "output_tokens": 0}}  # fmt: skip
-        return _event("message_start", {"message": message})
-
-    def _start(self, kind: str, delta: Delta) -> bytes:
-        self._block, self._open = self._block + 1, kind
-        block: dict[str, Any] = {"type": "text", "text": ""}
-        if delta.tool >= 0:
-            block = {"type": "tool_use", "id": delta.tool_id, "name": delta.tool_name, "input": {}}
-        return _event("content_block_start", {"index": self._block, "content_block": block})
-
-    def _piece(self, delta: dict[str, Any]) -> bytes:
-        return _event("content_block_delta", {"index": self._block, "delta": delta})
-
-    def _close(self) -> bytes:
-        if not self._open:
-            return b""
-        self._open = ""
-        return _event("content_block_stop", {"index": self._block})
-
-
-def _event(kind: str, value: dict[str, Any]) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **value}, separators=(',', ':'))}\n\n".encode()
+    return {"type": "tool_result", "tool_use_id": part.id, "content": part.text} | ({"is_error": True} if part.is_error else {})

@@ -1,100 +1,240 @@
-"""Chats as Gemini's generateContent has them (API reference, November 2026). Tool calls have no ids there: names stand for them."""
+"""Calls of chats as Gemini's generateContent has them (API reference, November 2026).
+
+Names may be given in camel or in snake case. Ids of tool calls are optional: where there are none, calls are numbered, and a result
+belongs to the first call of its name that has none yet. Gemini 3 refuses calls of tools in a history that bear no signature of its
+own; SKIP_SIGNATURE stands for it where another model made them (ai.google.dev, thought signatures).
+"""
 
 import json
 from typing import Any
 
 from live_adapter.protocols.chat import (
     Chat,
-    Delta,
     Image,
     Part,
-    Reply,
     Text,
     Tool,
     ToolCall,
     ToolResult,
     Turn,
     UntranslatableError,
+    alternating,
     demand_known,
-    text_of,
+    object_in,
+    objects_in,
+    refused,
+    settings_in,
+    settings_named,
+    string_in,
+    strings_in,
+    texts,
 )
 
-_KNOWN = frozenset(("model", "contents", "systemInstruction", "system_instruction", "generationConfig", "tools", "toolConfig"))
-_KNOWN_CONFIG = frozenset(("maxOutputTokens", "temperature", "topP", "stopSequences", "candidateCount"))
-_ENDED = {"stop": "STOP", "length": "MAX_TOKENS", "tools": "STOP", "filtered": "SAFETY"}
-_ENDS = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "filtered", "RECITATION": "filtered", "PROHIBITED_CONTENT": "filtered"}
+SKIP_SIGNATURE = "skip_thought_signature_validator"
+_SETTINGS = {
+    "temperature": "temperature", "top_p": "topP", "top_k": "topK", "seed": "seed", "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}  # fmt: skip
+_KNOWN = frozenset(("model", "contents", "systemInstruction", "generationConfig", "tools", "toolConfig"))
+_KNOWN_CONFIG = frozenset(_SETTINGS.values()) | frozenset((
+    "maxOutputTokens", "stopSequences", "responseMimeType", "responseSchema", "responseJsonSchema",
+))  # fmt: skip
+_CONFIG_DEFAULTS = {"candidateCount": (1,), "responseModalities": (["TEXT"],)}
+_PART_DEFAULTS = {"thoughtSignature": (SKIP_SIGNATURE,)}
+_CONTENTS = ("text", "inlineData", "functionCall", "functionResponse")
 _MODES = {"auto": "AUTO", "none": "NONE", "any": "ANY"}
+_MOST_STOPS = 5
 
 
 def read_chat(body: dict[str, Any]) -> Chat:
     """A chat from a body. Raises UntranslatableError."""
+    body = _camel(body)
     demand_known(body, _KNOWN, "")
-    config = body.get("generationConfig") or {}
-    demand_known(config, _KNOWN_CONFIG, "generationConfig.")
-    if config.get("candidateCount") not in (None, 1):
-        raise UntranslatableError("generationConfig.candidateCount above 1 has no counterpart at the provider that was chosen")
-    system = body.get("systemInstruction") or body.get("system_instruction") or {}
-    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
-    names: list[str] = calling.get("allowedFunctionNames") or []
-    mode = str(calling.get("mode", "AUTO")).lower()
+    config = _camel(object_in(body, "generationConfig", ""))
+    demand_known(config, _KNOWN_CONFIG, "generationConfig.", _CONFIG_DEFAULTS)
+    json_only, schema = _form(config)
+    tools = [
+        _tool(_camel(one), f"tools.{number}.functionDeclarations.")
+        for number, tool in enumerate(objects_in(body, "tools", "")) for one in _declared(_camel(tool), f"tools.{number}.")
+    ]  # fmt: skip
     return Chat(
-        system=text_of(system.get("parts"), "systemInstruction.parts"),
-        turns=tuple(_turn(content) for content in body.get("contents") or ()), most_tokens=config.get("maxOutputTokens") or 0,
-        temperature=config.get("temperature"), top_p=config.get("topP"), stop=tuple(config.get("stopSequences") or ()),
-        tools=tuple(_tool(one) for tool in body.get("tools") or () for one in _declared(tool)),
-        tool_choice=str(names[0]) if mode == "any" and names else mode,
+        system=_system(object_in(body, "systemInstruction", "")), turns=_turns(objects_in(body, "contents", "")),
+        most_tokens=config.get("maxOutputTokens") or 0, settings=settings_in(config, _SETTINGS, "generationConfig."),
+        stop=strings_in(config, "stopSequences", "generationConfig."), tools=tuple(tools),
+        tool_choice=_choice(_camel(object_in(body, "toolConfig", ""))), json_only=json_only, schema=schema,
     )  # fmt: skip
 
 
-def _turn(content: dict[str, Any]) -> Turn:
-    return Turn("assistant" if content.get("role") == "model" else "user", tuple(_part(part) for part in content.get("parts") or ()))
+def _form(config: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
+    kind = config.get("responseMimeType") or "text/plain"
+    if kind not in ("text/plain", "application/json"):
+        raise refused("generationConfig.responseMimeType")
+    schema = object_in(config, "responseJsonSchema", "generationConfig.")
+    schema = schema or json_schema(object_in(config, "responseSchema", "generationConfig."))
+    return kind == "application/json" and not schema, schema or None
 
 
-def _part(part: dict[str, Any]) -> Part:
-    if isinstance(part.get("text"), str):
-        return Text(part["text"])
-    if inline := part.get("inlineData") or part.get("inline_data"):
-        return Image(str(inline.get("mimeType") or inline.get("mime_type")), str(inline.get("data")))
-    if call := part.get("functionCall"):
-        return ToolCall(str(call["name"]), str(call["name"]), call.get("args") or {})
-    if result := part.get("functionResponse"):
-        return ToolResult(str(result["name"]), json.dumps(result.get("response") or {}))
-    raise UntranslatableError(f"contents.parts with {sorted(part)} has no counterpart at the provider that was chosen")
+def _system(system: dict[str, Any]) -> str:
+    found = []
+    for number, part in enumerate(objects_in(system, "parts", "systemInstruction.")):
+        demand_known(part, frozenset(("text",)), f"systemInstruction.parts.{number}.")
+        found.append(string_in(part, "text", f"systemInstruction.parts.{number}."))
+    return "\n\n".join(found)
 
 
-def _declared(tool: dict[str, Any]) -> list[dict[str, Any]]:
-    if set(tool) - {"functionDeclarations"}:
-        raise UntranslatableError(f"tools with {sorted(tool)} have no counterpart at the provider that was chosen")
-    return list(tool.get("functionDeclarations") or ())
+def _turns(contents: list[dict[str, Any]]) -> tuple[Turn, ...]:
+    turns, open_calls, calls = [], list[ToolCall](), 0
+    for number, content in enumerate(contents):
+        role = content.get("role") or "user"
+        if role not in ("user", "model", "function"):
+            raise UntranslatableError(f"contents.{number}.role must be user or model")
+        parts: list[Part] = []
+        for place, part in enumerate(objects_in(content, "parts", f"contents.{number}.")):
+            where, fields = f"contents.{number}.parts.{place}.", _camel(part)
+            kind = _kind(fields, where)
+            if kind == "functionCall":
+                calls += 1
+                open_calls.append(_call(object_in(fields, kind, where), f"call_{calls}", f"{where}{kind}."))
+                parts.append(open_calls[-1])
+            elif kind == "functionResponse":
+                parts.append(_result(object_in(fields, kind, where), open_calls, f"{where}{kind}."))
+            else:
+                parts += _part(kind, fields, where)
+        turns.append(Turn("assistant" if role == "model" else "user", tuple(parts)))
+    return alternating(turns)
 
 
-def _tool(one: dict[str, Any]) -> Tool:
-    schema = one.get("parametersJsonSchema") or one.get("parameters") or {"type": "object"}
-    return Tool(str(one["name"]), str(one.get("description") or ""), schema)
+def _kind(fields: dict[str, Any], where: str) -> str:
+    kinds = [name for name in _CONTENTS if fields.get(name) is not None]
+    demand_known(fields, frozenset(_CONTENTS), where, _PART_DEFAULTS)
+    if len(kinds) != 1:
+        raise UntranslatableError(f"{where[:-1]} must have one of {', '.join(_CONTENTS)}")
+    return kinds[0]
+
+
+def _part(kind: str, fields: dict[str, Any], where: str) -> tuple[Part, ...]:
+    if kind == "text":
+        return texts(string_in(fields, "text", where))
+    inline = _camel(object_in(fields, kind, where))
+    media_type = string_in(inline, "mimeType", f"{where}inlineData.")
+    if not media_type.startswith("image/"):
+        raise refused(f"{where}inlineData.mimeType {media_type[:80]!r}")
+    return (Image(media_type, string_in(inline, "data", f"{where}inlineData.")),)
+
+
+def _call(call: dict[str, Any], number: str, where: str) -> ToolCall:
+    return ToolCall(string_in(call, "id", where, "") or number, string_in(call, "name", where), object_in(call, "args", where))
+
+
+def _result(result: dict[str, Any], open_calls: list[ToolCall], where: str) -> ToolResult:
+    demand_known(result, frozenset(("id", "name", "response")), where)
+    name, said = string_in(result, "name", where), string_in(result, "id", where, "")
+    call = next((one for one in open_calls if (one.id == said if said else one.name == name)), None)
+    if call is None:
+        raise UntranslatableError(f"{where}name must be that of a call before it")
+    open_calls.remove(call)
+    response = object_in(result, "response", where)
+    for field, is_error in (("output", False), ("error", True)):
+        if list(response) == [field] and isinstance(response[field], str):
+            return ToolResult(call.id, response[field], is_error)
+    return ToolResult(call.id, json.dumps(response))
+
+
+def _declared(tool: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    for name in tool:
+        if name != "functionDeclarations":      # `googleSearch: {}` says something, though it is empty
+            raise refused(f"{where}{name[:80]}")
+    return objects_in(tool, "functionDeclarations", where)
+
+
+def _tool(one: dict[str, Any], where: str) -> Tool:
+    demand_known(one, frozenset(("name", "description", "parameters", "parametersJsonSchema")), where)
+    schema = object_in(one, "parametersJsonSchema", where) or json_schema(object_in(one, "parameters", where)) or {"type": "object"}
+    return Tool(string_in(one, "name", where), string_in(one, "description", where, ""), schema)
+
+
+def _choice(config: dict[str, Any]) -> str:
+    demand_known(config, frozenset(("functionCallingConfig",)), "toolConfig.")
+    where = "toolConfig.functionCallingConfig."
+    calling = _camel(object_in(config, "functionCallingConfig", "toolConfig."))
+    demand_known(calling, frozenset(("mode", "allowedFunctionNames")), where)
+    names, mode = strings_in(calling, "allowedFunctionNames", where), string_in(calling, "mode", where, "AUTO").lower()
+    if mode not in _MODES or len(names) > 1 or (names and mode != "any"):
+        raise refused(f"{where}{'allowedFunctionNames' if names else 'mode'}")
+    return f"={names[0]}" if names else mode
+
+
+def json_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Gemini's own kind of schema (OpenAPI 3.0: `STRING`, `nullable`) as a JSON Schema."""
+    found: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name == "type" and isinstance(value, str):
+            found[name] = [value.lower(), "null"] if schema.get("nullable") is True else value.lower()
+        elif name == "properties" and isinstance(value, dict):
+            found[name] = {inner: json_schema(one) if isinstance(one, dict) else one for inner, one in value.items()}
+        elif isinstance(value, dict) and name in ("items", "additionalProperties"):
+            found[name] = json_schema(value)
+        elif isinstance(value, list) and name in ("anyOf", "prefixItems"):
+            found[name] = [json_schema(one) if isinstance(one, dict) else one for one in value]
+        elif name != "nullable":
+            found[name] = value
+    return found
+
+
+def _camel(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields by their names in camel case."""
+    found = {}
+    for name, value in fields.items():
+        first, *others = name.split("_")
+        camel = first + "".join(one.capitalize() for one in others)
+        if camel in found:
+            raise UntranslatableError(f"{camel[:80]} is given twice")
+        found[camel] = value
+    return found
 
 
 def write_chat(chat: Chat, model: str) -> dict[str, Any]:
-    """The body for this provider; the model is in the path."""
+    """The body for this provider; the model is in the path. Raises UntranslatableError for what it has no place for."""
     del model
     names = {part.id: part.name for turn in chat.turns for part in turn.parts if isinstance(part, ToolCall)}
     body: dict[str, Any] = {"contents": [
         {"role": "model" if turn.role == "assistant" else "user", "parts": [_content(part, names) for part in turn.parts]}
         for turn in chat.turns
     ]}  # fmt: skip
-    config = {"maxOutputTokens": chat.most_tokens or None, "temperature": chat.temperature, "topP": chat.top_p,
-              "stopSequences": list(chat.stop) or None}  # fmt: skip
-    if said := {name: value for name, value in config.items() if value is not None}:
-        body["generationConfig"] = said
+    if config := _config(chat):
+        body["generationConfig"] = config
     if chat.system:
         body["systemInstruction"] = {"parts": [{"text": chat.system}]}
+    if chat.tools and chat.one_tool_a_turn:
+        raise refused("one tool a turn")
     if chat.tools:
-        body["tools"] = [{"functionDeclarations": [
-            {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.schema} for tool in chat.tools
-        ]}]  # fmt: skip
-        named = {"mode": "ANY", "allowedFunctionNames": [chat.tool_choice]}
+        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in chat.tools]}]
+        named = {"mode": "ANY", "allowedFunctionNames": [chat.tool_choice[1:]]}
         calling = {"mode": _MODES[chat.tool_choice]} if chat.tool_choice in _MODES else named
         body["toolConfig"] = {"functionCallingConfig": calling}
     return body
+
+
+def _config(chat: Chat) -> dict[str, Any]:
+    config: dict[str, Any] = dict(settings_named(chat, _SETTINGS))
+    if chat.most_tokens:
+        config["maxOutputTokens"] = chat.most_tokens
+    if len(chat.stop) > _MOST_STOPS:
+        raise refused(f"more than {_MOST_STOPS} stop sequences")
+    if chat.stop:
+        config["stopSequences"] = list(chat.stop)
+    if chat.json_only or chat.schema is not None:
+        config["responseMimeType"] = "application/json"
+    if chat.schema is not None:
+        config["responseJsonSchema"] = chat.schema
+    return config
+
+
+def _declaration(tool: Tool) -> dict[str, Any]:
+    if tool.strict:
+        raise refused("tools.strict")
+    described = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, "parametersJsonSchema": tool.schema} | described
 
 
 def _content(part: Part, names: dict[str, str]) -> dict[str, Any]:
@@ -103,88 +243,10 @@ def _content(part: Part, names: dict[str, str]) -> dict[str, Any]:
     if isinstance(part, Image):
         return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
     if isinstance(part, ToolCall):
-        return {"functionCall": {"name": part.name, "args": part.arguments}}
-    return {"functionResponse": {"name": names.get(part.id, part.id), "response": {"result": part.text}}}
-
-
-def read_reply(body: dict[str, Any]) -> Reply:
-    """An answer from its body."""
-    candidate, usage = (body.get("candidates") or [{}])[0], body.get("usageMetadata") or {}
-    parts = (candidate.get("content") or {}).get("parts") or ()
-    calls = tuple(
-        ToolCall(f"call_{number}", str(part["functionCall"]["name"]), part["functionCall"].get("args") or {})
-        for number, part in enumerate(parts) if part.get("functionCall")
-    )  # fmt: skip
-    return Reply(
-        id=str(body.get("responseId", "")), text="".join(part.get("text", "") for part in parts if not part.get("thought")), calls=calls,
-        ended="tools" if calls else _ENDS.get(candidate.get("finishReason", ""), "stop"), input_tokens=usage.get("promptTokenCount", 0),
-        cached_tokens=usage.get("cachedContentTokenCount", 0),
-        output_tokens=usage.get("candidatesTokenCount", 0) + usage.get("thoughtsTokenCount", 0),
-    )  # fmt: skip
-
-
-def write_reply(reply: Reply, model: str, now_s: int) -> dict[str, Any]:
-    """The body of an answer in this protocol, which has no time."""
-    del now_s
-    parts: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
-    parts += [{"functionCall": {"name": call.name, "args": call.arguments}} for call in reply.calls]
-    return {
-        "candidates": [{"content": {"role": "model", "parts": parts}, "index": 0, "finishReason": _ENDED[reply.ended]}],
-        "usageMetadata": _usage(reply.input_tokens, reply.cached_tokens, reply.output_tokens), "modelVersion": model,
-        "responseId": reply.id,
-    }  # fmt: skip
-
-
-def _usage(input_tokens: int, cached_tokens: int, output_tokens: int) -> dict[str, int]:
-    return {"promptTokenCount": input_tokens, "cachedContentTokenCount": cached_tokens, "candidatesTokenCount": output_tokens,
-            "totalTokenCount": input_tokens + output_tokens}  # fmt: skip
-
-
-def read_event(value: dict[str, Any]) -> list[Delta]:
-    """Pieces of an answer from one event of a stream. Tool calls come whole."""
-    found, candidate = [], (value.get("candidates") or [{}])[0]
-    called = False
-    for number, part in enumerate((candidate.get("content") or {}).get("parts") or ()):
-        if part.get("text") and not part.get("thought"):
-            found.append(Delta(text=part["text"]))
-        if call := part.get("functionCall"):
-            called = True
-            arguments = json.dumps(call.get("args") or {})
-            found.append(Delta(tool=number, tool_id=f"call_{number}", tool_name=str(call["name"]), arguments=arguments))
-    if reason := candidate.get("finishReason"):
-        found.append(Delta(ended="tools" if called else _ENDS.get(reason, "stop")))
-    return found
-
-
-class Writer:
-    """Writes a stream in this protocol. Arguments of tools are gathered, since they come whole here."""
-
-    def __init__(self, model: str, number: str, now_s: int, *, usage: bool) -> None:
-        del now_s, usage
-        self._model, self._number = model, number
-        self._names: dict[int, str] = {}
-        self._arguments: dict[int, str] = {}
-        self._ended = "stop"
-
-    def write(self, delta: Delta) -> bytes:
-        """The events of a piece."""
-        if delta.tool >= 0:
-            self._names[delta.tool] = delta.tool_name or self._names.get(delta.tool, "")
-            self._arguments[delta.tool] = self._arguments.get(delta.tool, "") + delta.arguments
-        if delta.ended:
-            self._ended = delta.ended
-        return self._event([{"text": delta.text}], None, None) if delta.text else b""
-
-    def end(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> bytes:
-        """What closes the stream."""
-        parts = [
-            {"functionCall": {"name": name, "args": json.loads(self._arguments[number] or "{}")}} for number, name in self._names.items()
-        ]
-        return self._event(parts, _ENDED[self._ended], _usage(input_tokens, cached_tokens, output_tokens))
-
-    def _event(self, parts: list[dict[str, Any]], reason: str | None, usage: dict[str, int] | None) -> bytes:
-        candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": 0}
-        if reason:
-            candidate["finishReason"] = reason
-        value = {"candidates": [candidate], "modelVersion": self._model, "responseId": self._number}
-        return b"data: " + json.dumps(value | ({"usageMetadata": usage} if usage else {}), separators=(",", ":")).encode() + b"\n\n"
+        return {"functionCall": {"id": part.id, "name": part.name, "args": part.arguments}, "thoughtSignature": SKIP_SIGNATURE}
+    if isinstance(part, ToolResult):
+        if part.id not in names:
+            raise UntranslatableError("the result of a tool must name a call before it")
+        response = {"error" if part.is_error else "output": part.text}
+        return {"functionResponse": {"id": part.id, "name": names[part.id], "response": response}}
+    raise refused("an image by its address")

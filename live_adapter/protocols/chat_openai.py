@@ -1,213 +1,221 @@
-"""Chats as OpenAI's chat completions have them (API reference, November 2026)."""
+"""Calls of chats as OpenAI's chat completions have them (API reference, November 2026)."""
 
 import json
 from typing import Any
 
 from live_adapter.protocols.chat import (
     Chat,
-    Delta,
     Image,
+    ImageAddress,
     Part,
-    Reply,
     Text,
     Tool,
     ToolCall,
     ToolResult,
     Turn,
     UntranslatableError,
+    alternating,
     demand_known,
-    text_of,
+    flag_in,
+    object_in,
+    objects_in,
+    refused,
+    settings_in,
+    settings_named,
+    string_in,
+    strings_in,
+    texts,
 )
 
-_KNOWN = frozenset((
-    "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "tools", "tool_choice", "stream",
-    "stream_options", "user", "metadata", "store", "parallel_tool_calls", "service_tier", "safety_identifier", "prompt_cache_key",
+_SETTINGS = {name: name for name in ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")}
+_LABELS = frozenset(("metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"))
+_KNOWN = _LABELS | frozenset(_SETTINGS) | frozenset((
+    "model", "messages", "max_tokens", "max_completion_tokens", "stop", "tools", "tool_choice", "parallel_tool_calls", "stream",
+    "stream_options", "response_format", "user",
 ))  # fmt: skip
-_ENDED = {"stop": "stop", "length": "length", "tools": "tool_calls", "filtered": "content_filter"}
-_ENDS = {"stop": "stop", "length": "length", "tool_calls": "tools", "function_call": "tools", "content_filter": "filtered"}
+_DEFAULTS = {"n": (1,), "service_tier": ("auto", "default"), "verbosity": ("medium",), "modalities": (["text"],)}
+_MESSAGE = frozenset(("role", "content", "tool_calls", "tool_call_id"))
+_MOST_STOPS = 4
+_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 
 
 def read_chat(body: dict[str, Any]) -> Chat:
     """A chat from a body. Raises UntranslatableError."""
-    if body.get("n") not in (None, 1):
-        raise UntranslatableError("n above 1 has no counterpart at the provider that was chosen")
-    demand_known({name: value for name, value in body.items() if name != "n"}, _KNOWN, "")
+    demand_known(body, _KNOWN, "", _DEFAULTS)
     system, turns = [], []
-    for message in body.get("messages") or ():
-        if message.get("role") in ("system", "developer"):
-            system.append(text_of(message.get("content"), "messages.content"))
+    for number, message in enumerate(objects_in(body, "messages", "")):
+        where = f"messages.{number}."
+        demand_known(message, _MESSAGE, where)
+        if message.get("role") not in ("system", "developer"):
+            turns.append(_turn(message, where))
+        elif turns:
+            raise refused(f"{where}role: a system message among the turns")
         else:
-            turns.append(_turn(message))
-    stop = body.get("stop")
+            system.append(_text_of(message, where))
+    form = object_in(body, "response_format", "")
+    json_only, schema = _form(form)
     return Chat(
-        system="\n\n".join(system), turns=tuple(turns), most_tokens=body.get("max_completion_tokens") or body.get("max_tokens") or 0,
-        temperature=body.get("temperature"), top_p=body.get("top_p"), stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
-        tools=tuple(_tool(tool) for tool in body.get("tools") or ()), tool_choice=_choice(body.get("tool_choice")),
-        stream=body.get("stream") is True,
+        system="\n\n".join(system), turns=alternating(turns), most_tokens=body.get("max_completion_tokens") or body.get("max_tokens") or 0,
+        settings=settings_in(body, _SETTINGS, ""), stop=strings_in(body, "stop", ""),
+        tools=tuple(_tool(tool, f"tools.{number}.") for number, tool in enumerate(objects_in(body, "tools", ""))),
+        tool_choice=_choice(body.get("tool_choice")), one_tool_a_turn=not flag_in(body, "parallel_tool_calls", "", default=True),
+        json_only=json_only, schema=schema, user=string_in(body, "user", "", ""), stream=body.get("stream") is True,
     )  # fmt: skip
 
 
-def _turn(message: dict[str, Any]) -> Turn:
+def _form(form: dict[str, Any]) -> tuple[bool, dict[str, Any] | None]:
+    kind = form.get("type", "text")
+    if kind == "json_schema":
+        schema = object_in(object_in(form, "json_schema", "response_format."), "schema", "response_format.json_schema.")
+        if not schema:
+            raise UntranslatableError("response_format.json_schema.schema must be an object")
+        return True, schema
+    if kind not in ("text", "json_object"):
+        raise refused("response_format.type")
+    return kind == "json_object", None
+
+
+def _turn(message: dict[str, Any], where: str) -> Turn:
     role = message.get("role")
     if role == "tool":
-        return Turn("user", (ToolResult(str(message.get("tool_call_id")), text_of(message.get("content"), "messages.content")),))
+        return Turn("user", (ToolResult(string_in(message, "tool_call_id", where), _text_of(message, where)),))
     if role not in ("user", "assistant"):
-        raise UntranslatableError(f"messages.role {role!r} is none of system, developer, user, assistant, tool")
+        raise UntranslatableError(f"{where}role must be system, developer, user, assistant or tool")
     content = message.get("content")
-    parts: list[Part] = [Text(content)] if isinstance(content, str) and content else []
-    parts += [_part(one) for one in content] if isinstance(content, list) else []
-    for call in message.get("tool_calls") or ():
-        parts.append(ToolCall(str(call["id"]), str(call["function"]["name"]), json.loads(call["function"].get("arguments") or "{}")))
-    return Turn(str(role), tuple(parts))
+    parts: list[Part] = [*texts(content)] if isinstance(content, str) else []
+    if not isinstance(content, str | None):
+        for number, part in enumerate(objects_in(message, "content", where)):
+            parts += _part(part, f"{where}content.{number}.")
+    for number, call in enumerate(objects_in(message, "tool_calls", where)):
+        parts.append(read_tool_call(call, f"{where}tool_calls.{number}."))
+    return Turn(role, tuple(parts))
 
 
-def _part(part: dict[str, Any]) -> Part:
-    if part.get("type") == "text":
-        return Text(str(part.get("text", "")))
-    if part.get("type") == "image_url":
-        url = str(part["image_url"].get("url", ""))
-        head, _, data = url.partition(",")
-        if head.startswith("data:") and head.endswith(";base64"):
-            return Image(head[5:-7], data)
-        raise UntranslatableError("messages.content.image_url: an address; give the image itself (data:...;base64,...)")
-    raise UntranslatableError(f"messages.content of type {part.get('type')!r} has no counterpart at the provider that was chosen")
+def _text_of(message: dict[str, Any], where: str) -> str:
+    content = message.get("content")
+    if isinstance(content, str | None):
+        return content or ""
+    found = []
+    for number, part in enumerate(objects_in(message, "content", where)):
+        if part.get("type") != "text":
+            raise refused(f"{where}content.{number}.type")
+        found.append(string_in(part, "text", f"{where}content.{number}."))
+    return "".join(found)
 
 
-def _tool(tool: dict[str, Any]) -> Tool:
+def _part(part: dict[str, Any], where: str) -> tuple[Part, ...]:
+    kind = part.get("type")
+    if kind == "text":
+        demand_known(part, frozenset(("type", "text")), where)
+        return texts(string_in(part, "text", where))
+    if kind != "image_url":
+        raise refused(f"{where}type {str(kind)[:80]!r}")
+    image = object_in(part, "image_url", where)
+    demand_known(image, frozenset(("url",)), f"{where}image_url.", {"detail": ("auto",)})
+    url = string_in(image, "url", f"{where}image_url.")
+    head, _, data = url.partition(",")
+    if head.startswith("data:") and head.endswith(";base64"):
+        return (Image(head[5:-7], data),)
+    if url.startswith(("https://", "http://")):
+        return (ImageAddress(url),)
+    raise UntranslatableError(f"{where}image_url.url must be an address, or an image (data:...;base64,...)")
+
+
+def read_tool_call(call: dict[str, Any], where: str) -> ToolCall:
+    """The use of a tool. Raises UntranslatableError."""
+    if call.get("type", "function") != "function":
+        raise refused(f"{where}type")
+    function = object_in(call, "function", where)
+    try:
+        arguments = json.loads(string_in(function, "arguments", f"{where}function.", "") or "{}")
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise UntranslatableError(f"{where}function.arguments must be a JSON object")
+    return ToolCall(string_in(call, "id", where), string_in(function, "name", f"{where}function."), arguments)
+
+
+def _tool(tool: dict[str, Any], where: str) -> Tool:
     if tool.get("type") != "function":
-        raise UntranslatableError(f"tools of type {tool.get('type')!r} have no counterpart at the provider that was chosen")
-    function = tool["function"]
-    return Tool(str(function["name"]), str(function.get("description") or ""), function.get("parameters") or {"type": "object"})
+        raise refused(f"{where}type {str(tool.get('type'))[:80]!r}")
+    function, inner = object_in(tool, "function", where), f"{where}function."
+    demand_known(function, frozenset(("name", "description", "parameters", "strict")), inner)
+    return Tool(
+        string_in(function, "name", inner), string_in(function, "description", inner, ""),
+        object_in(function, "parameters", inner) or {"type": "object"}, flag_in(function, "strict", inner),
+    )  # fmt: skip
 
 
 def _choice(choice: Any) -> str:
-    if choice is None or isinstance(choice, str):
-        return {"required": "any"}.get(choice or "auto", choice or "auto")
-    return str(choice["function"]["name"])
+    if choice is None or (isinstance(choice, str) and choice in _CHOICES):
+        return _CHOICES[choice or "auto"]
+    if isinstance(choice, dict) and choice.get("type") == "function":
+        return "=" + string_in(object_in(choice, "function", "tool_choice."), "name", "tool_choice.function.")
+    raise refused("tool_choice")
 
 
 def write_chat(chat: Chat, model: str) -> dict[str, Any]:
-    """The body for this provider."""
+    """The body for this provider. Raises UntranslatableError for what it has no place for."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": chat.system}] if chat.system else []
     for turn in chat.turns:
         messages += _messages(turn)
-    body: dict[str, Any] = {"model": model, "messages": messages}
+    body: dict[str, Any] = {"model": model, "messages": messages} | settings_named(chat, _SETTINGS)
     if chat.most_tokens:
         body["max_completion_tokens"] = chat.most_tokens
-    body |= {name: value for name, value in (("temperature", chat.temperature), ("top_p", chat.top_p)) if value is not None}
+    if len(chat.stop) > _MOST_STOPS:
+        raise refused(f"more than {_MOST_STOPS} stop sequences")
     if chat.stop:
         body["stop"] = list(chat.stop)
     if chat.tools:
-        body["tools"] = [
-            {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.schema}}
-            for tool in chat.tools
-        ]  # fmt: skip
-        named = {"type": "function", "function": {"name": chat.tool_choice}}
-        body["tool_choice"] = {"auto": "auto", "none": "none", "any": "required"}.get(chat.tool_choice, named)
+        body |= _tools(chat)
+    if chat.json_only:
+        body["response_format"] = {"type": "json_object"}
+    if chat.schema is not None:
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": chat.schema, "strict": True}}
+    if chat.user:
+        body["user"] = chat.user
     if chat.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
 
 
+def _tools(chat: Chat) -> dict[str, Any]:
+    tools = []
+    for tool in chat.tools:
+        function: dict[str, Any] = {"name": tool.name, "parameters": tool.schema}
+        function |= ({"description": tool.description} if tool.description else {}) | ({"strict": True} if tool.strict else {})
+        tools.append({"type": "function", "function": function})
+    plain = {ours: theirs for theirs, ours in _CHOICES.items()}
+    named = {"type": "function", "function": {"name": chat.tool_choice[1:]}}
+    one = {"parallel_tool_calls": False} if chat.one_tool_a_turn else {}
+    return {"tools": tools, "tool_choice": plain.get(chat.tool_choice, named)} | one
+
+
 def _messages(turn: Turn) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
-        {"role": "tool", "tool_call_id": part.id, "content": part.text} for part in turn.parts if isinstance(part, ToolResult)
-    ]
-    calls = [
-        {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": json.dumps(part.arguments)}}
-        for part in turn.parts if isinstance(part, ToolCall)
-    ]  # fmt: skip
-    content = [_content(part) for part in turn.parts if isinstance(part, Text | Image)]
+    """Results of tools come first: here they stand beside what the user says."""
+    found: list[dict[str, Any]] = []
+    for part in turn.parts:
+        if isinstance(part, ToolResult):
+            if part.is_error:
+                raise refused("the result of a tool that is marked as an error")
+            found.append({"role": "tool", "tool_call_id": part.id, "content": part.text})
+    content = [_content(part) for part in turn.parts if isinstance(part, Text | Image | ImageAddress)]
+    if turn.role == "assistant" and any(part["type"] != "text" for part in content):
+        raise refused("an image of the assistant's")
+    calls = [write_tool_call(part) for part in turn.parts if isinstance(part, ToolCall)]
     if content or calls:
         plain = content[0]["text"] if len(content) == 1 and content[0]["type"] == "text" else content or None
         found.append({"role": turn.role, "content": plain} | ({"tool_calls": calls} if calls else {}))
     return found
 
 
-def _content(part: Text | Image) -> dict[str, Any]:
+def _content(part: Text | Image | ImageAddress) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.data}"}}
+    url = part.url if isinstance(part, ImageAddress) else f"data:{part.media_type};base64,{part.data}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
-def read_reply(body: dict[str, Any]) -> Reply:
-    """An answer from its body."""
-    choice = body["choices"][0]
-    message, usage = choice["message"], body.get("usage") or {}
-    calls = tuple(
-        ToolCall(str(call["id"]), str(call["function"]["name"]), json.loads(call["function"].get("arguments") or "{}"))
-        for call in message.get("tool_calls") or ()
-    )
-    return Reply(
-        id=str(body.get("id", "")), text=message.get("content") or "", calls=calls, ended=_ENDS.get(choice.get("finish_reason"), "stop"),
-        input_tokens=usage.get("prompt_tokens", 0), output_tokens=usage.get("completion_tokens", 0),
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0),
-    )  # fmt: skip
-
-
-def write_reply(reply: Reply, model: str, now_s: int) -> dict[str, Any]:
-    """The body of an answer in this protocol."""
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
-    if reply.calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
-            for call in reply.calls
-        ]  # fmt: skip
-    return {
-        "id": reply.id, "object": "chat.completion", "created": now_s, "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": _ENDED[reply.ended]}],
-        "usage": _usage(reply.input_tokens, reply.cached_tokens, reply.output_tokens),
-    }  # fmt: skip
-
-
-def _usage(input_tokens: int, cached_tokens: int, output_tokens: int) -> dict[str, Any]:
-    return {
-        "prompt_tokens": input_tokens, "completion_tokens": output_tokens, "total_tokens": input_tokens + output_tokens,
-        "prompt_tokens_details": {"cached_tokens": cached_tokens},
-    }  # fmt: skip
-
-
-def read_event(value: dict[str, Any]) -> list[Delta]:
-    """Pieces of an answer from one event of a stream."""
-    found = []
-    for choice in value.get("choices") or ():
-        delta = choice.get("delta") or {}
-        if delta.get("content"):
-            found.append(Delta(text=delta["content"]))
-        for call in delta.get("tool_calls") or ():
-            function = call.get("function") or {}
-            found.append(Delta(tool=call.get("index", 0), tool_id=call.get("id") or "", tool_name=function.get("name") or "",
-                               arguments=function.get("arguments") or ""))  # fmt: skip
-        if choice.get("finish_reason"):
-            found.append(Delta(ended=_ENDS.get(choice["finish_reason"], "stop")))
-    return found
-
-
-class Writer:
-    """Writes a stream in this protocol."""
-
-    def __init__(self, model: str, number: str, now_s: int, *, usage: bool) -> None:
-        self._base = {"id": f"chatcmpl-{number}", "object": "chat.completion.chunk", "created": now_s, "model": model}
-        self._usage, self._began = usage, False
-
-    def write(self, delta: Delta) -> bytes:
-        """The events of a piece."""
-        said: dict[str, Any] = {} if self._began else {"role": "assistant"}
-        self._began = True
-        if delta.text:
-            said["content"] = delta.text
-        if delta.tool >= 0:
-            call: dict[str, Any] = {"index": delta.tool, "function": {"arguments": delta.arguments}}
-            if delta.tool_name:
-                call |= {"id": delta.tool_id, "type": "function"}
-                call["function"]["name"] = delta.tool_name
-            said["tool_calls"] = [call]
-        return self._event({"choices": [{"index": 0, "delta": said, "finish_reason": _ENDED[delta.ended] if delta.ended else None}]})
-
-    def end(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> bytes:
-        """What closes the stream."""
-        last = self._event({"choices": [], "usage": _usage(input_tokens, cached_tokens, output_tokens)}) if self._usage else b""
-        return last + b"data: [DONE]\n\n"
-
-    def _event(self, more: dict[str, Any]) -> bytes:
-        return b"data: " + json.dumps(self._base | more, separators=(",", ":")).encode() + b"\n\n"
+def write_tool_call(call: ToolCall) -> dict[str, Any]:
+    """The use of a tool, its arguments as text."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}

@@ -8,7 +8,7 @@ from typing import Any
 
 from policies.compile import JIT_DISABLED
 
-_PACKAGES = ("policies", "forge1sim.drivers", "forge1sim.providers", "running")
+_PACKAGES = ("policies", "forge1sim.drivers", "forge1sim.providers", "running", "live_adapter.driver", "tests.live_adapter.fed")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
+from feeding import FedWorld, LearningWorld
 from patching import replaced
 from running import run
 from worlds import BIDS, World, rich_world, shared_world, small_world, used_share_world
@@ -33,6 +34,7 @@ NO_RULES = {
 # Only what these offer is a rule; the rest fills tables.
 LOADERS = {"build", "layout"}
 MOST_TIMES_SLOWER = 3
+FED = tuple(range(10))
 NOTICED, UNNOTICED, NEVER_CALLED = "noticed", "unnoticed", "never called"
 
 
@@ -48,9 +50,9 @@ def rules() -> Iterator[tuple[str, str]]:
                 yield module.__name__, name
 
 
-def worlds() -> dict[str, Callable[[], World]]:
+def worlds() -> dict[str, Callable[[], World | FedWorld | LearningWorld]]:
     """Worlds which together call every rule."""
-    found: dict[str, Callable[[], World]] = {"rich": lambda: rich_world(count=200)}
+    found: dict[str, Callable[[], World | FedWorld | LearningWorld]] = {"rich": lambda: rich_world(count=200)}
     found["shared"] = shared_world
     found["used share"] = used_share_world
     for mode in ("partition", "trunk", "cap", "preempt"):
@@ -69,6 +71,10 @@ def worlds() -> dict[str, Callable[[], World]]:
     found["no queue"] = lambda: _varied(queue=Queueing(enabled=False))
     for subject in ("output", "cached", "budget", "month", "poor", "tenant", "day", "quota", "sizes", "drain", "unsure", "growth", "spent"):
         found[subject] = lambda subject=subject: small_world(subject)
+    for seed in FED:
+        found[f"fed {seed}"] = lambda seed=seed: FedWorld(seed)
+    for remaining in (0, 500, 50_000):
+        found[f"learning {remaining}"] = lambda remaining=remaining: LearningWorld(remaining)
     return found
 
 
@@ -82,9 +88,10 @@ def _varied(**changes: Any) -> World:
     return World(**{**vars(world), "bundle": world.bundle.model_copy(update=changes)})
 
 
-def log_hash(world: World) -> str:
+def log_hash(world: World | FedWorld | LearningWorld) -> str:
     """SHA-256 of the log of a run."""
-    return hashlib.sha256(run(world).tobytes()).hexdigest()
+    told = world.told() if isinstance(world, FedWorld | LearningWorld) else run(world).tobytes()
+    return hashlib.sha256(told).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class RightRun:
     seconds: float
 
 
-def right_run(world: World) -> RightRun:
+def right_run(world: World | FedWorld | LearningWorld) -> RightRun:
     """Run a world with all rules in place."""
     seen: set[CodeType] = set()
 
@@ -123,7 +130,7 @@ def _too_long(_signal: int, _frame: FrameType | None) -> None:
     raise TimeoutError
 
 
-def is_noticed(module: str, name: str, constant: Any, world: World, right: RightRun) -> bool:
+def is_noticed(module: str, name: str, constant: Any, world: World | FedWorld | LearningWorld, right: RightRun) -> bool:
     """Whether a run without the body of a function differs, fails or never ends."""
     signal.signal(signal.SIGVTALRM, _too_long)
     signal.setitimer(signal.ITIMER_VIRTUAL, 0.3 + MOST_TIMES_SLOWER * right.seconds)

@@ -11,6 +11,11 @@ EXCUSED = {
     "policies.estimators.estimate_complexity = 0": "the same",
     "policies.estimators.token_rule = None": "the same",
     "policies.estimators._by_doublings = 0": "the same",
+    "policies.agenda.grown = None": "room for more events than these worlds have",
+    "policies.change._demand_alike = None": "refuses bundles that cannot follow, and decides nothing",
+    "policies.change.compile_changes = None": "compiles ahead",
+    "policies.feed.is_short = False": "these worlds do not fill a log",
+    "policies.feed.plan_out = None": "each step does the same first; only a change in many portions needs it",
     "policies.waiting._may_use = True": "a short cut: room is offered in vain, and nobody takes it",
     "policies.capacity.counts_shares = True": "a short cut: shares counted in vain where nobody reads them",
 }  # fmt: skip

@@ -61,6 +61,8 @@ class Fed:
     now_us: int = 0
     answers: list[tuple[int, int, int, int]] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    next_us: list[int] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.layout = lay_out(self.case.platform, 0)
@@ -70,6 +72,8 @@ class Fed:
 
     def run(self) -> Recording:
         """All requests of the case; then answers, until nobody is left."""
+        if self.r.random() < 0.5:
+            self.driver.tell(UNKNOWN)
         for row in self.case.requests:
             self._answer_until(int(row["arrive_us"]))
             self._now_and_then()
@@ -78,6 +82,7 @@ class Fed:
                 int(row["cached_tokens"]), int(row["max_output_tokens"]), min(int(row["deadline_us"]), self.now_us + 60_000_000),
                 int(row["budget_nano_usd"]),
             )  # fmt: skip
+            self.next_us.append(self.driver.next_us)
         while self.driver.state.pulse[0]["in_system"] > 0:
             self._answer_until(self.now_us + 1_000_000)
             self.driver.ring()
@@ -87,6 +92,7 @@ class Fed:
 
     def _carry_out(self, order: Order) -> None:
         kind, slot, request, deployment, *_ = order
+        self.orders.append(order)
         if kind == SEND:
             heapq.heappush(self.answers, (self.now_us + self.r.randint(1, 3_000_000), request, slot, deployment))
         elif kind == ABORT:
@@ -101,9 +107,11 @@ class Fed:
         self.now_us = max(until_us, self.now_us)
 
     def _see(self, slot: int, request: int, deployment: int) -> None:
-        bucket = self.layout.buckets[self.layout.deployments[deployment].bucket]
-        if bucket.limit_hi > bucket.limit_lo and self.r.random() < 0.3:
-            limit = self.r.randrange(bucket.limit_lo, bucket.limit_hi)
+        sent = self.layout.deployments[deployment]
+        own, shared = self.layout.accounts[sent.account], self.layout.buckets[sent.bucket]
+        limits = [*range(own.limit_lo, own.limit_hi), *range(shared.limit_lo, shared.limit_hi)]
+        if limits and self.r.random() < 0.5:
+            limit = self.r.choice(limits)
             units, left = self.r.choice((-1, 50, 100_000)), self.r.choice((-1, 0, 7, 10_000))
             resets_us = self.r.choice((-1, self.now_us + self.r.randint(0, 60_000_000)))
             self.driver.tell(SEEN, slot, request, limit, units, left, resets_us, self.r.choice((0, 1000)))
@@ -120,13 +128,13 @@ class Fed:
 
     def _now_and_then(self) -> None:
         chance = self.r.random()
-        if chance < 0.01:
+        if chance < 0.03:
             self._change()
-        elif chance < 0.02:
+        elif chance < 0.04:
             self.driver.tell(KEYS, self.r.randrange(len(self.layout.accounts)), -1, self.r.choice((-1, 1)))
-        elif chance < 0.025:
+        elif chance < 0.05:
             self.driver.tell(UNKNOWN)
-        elif chance < 0.03:
+        elif chance < 0.055:
             self.driver.tell(ACCOUNT_CAME, self.r.randrange(len(self.layout.accounts)))
 
     def _change(self) -> None:

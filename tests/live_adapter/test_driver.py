@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from live_adapter.driver import WallClock
 from policies import log
+from policies.change import changed_state
+from policies.errors import SchemaError
 from policies.inputs import BUNDLE
 from tests.live_adapter.fed import REPLAYS, Fed
 from tests.parity.cases import make_case
@@ -57,6 +59,17 @@ def test_a_changed_parameter_shows_at_the_first_event_that_differs() -> None:
         got = recording.replay("compiled", other)
         found += not np.array_equal(got, recording.log)
     assert found >= 4
+
+
+@pytest.mark.parametrize("change", ["tiers", "places"])
+def test_a_bundle_that_cannot_follow_is_refused_by_name(change: str) -> None:
+    case = make_case(random.Random(1))
+    fed = Fed(case, random.Random(1))
+    first = case.bundle
+    tiers = first.model_copy(update={"tiers": (*first.tiers[:-1], first.tiers[-1].model_copy(update={"name": "other"}))})
+    places = first.model_copy(update={"queue": first.queue.model_copy(update={"max_in_system": first.queue.max_in_system + 1})})
+    with pytest.raises(SchemaError, match="by a restart only"):
+        changed_state(fed.driver.gateway, fed.layout, first, tiers if change == "tiers" else places, {})
 
 
 @pytest.mark.parametrize("back_ns", [0, 1, 10**9])
