@@ -495,7 +495,7 @@ def reservations_ignored(_right: Any) -> Any:
     return lambda *arguments: True
 
 
-@mutant("capacity._share_moves", "reservation", worlds="rich:partition")
+@mutant("capacity.share_moves", "reservation", worlds="rich:partition")
 def shares_not_counted(_right: Any) -> Any:
     return lambda *arguments: None
 
