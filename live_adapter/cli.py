@@ -116,6 +116,7 @@ def fold_ledger(
     by: Annotated[str, typer.Option(help="Print what was spent by tenant, tier, model or account.")] = "tenant",
 ) -> None:
     """Fold a journal into a ledger of attempts; folding it again changes nothing."""
+    from live_adapter.billing.money import written
     from live_adapter.errors import LiveConfigError
     from live_adapter.ledger import Ledger
 
@@ -124,7 +125,7 @@ def fold_ledger(
     ledger = Ledger(url)
     typer.echo(f"{ledger.fold(journal):,} attempts", err=True)
     for name, nano_usd in ledger.spent_nano_usd(by).items():
-        typer.echo(f"{name}: {nano_usd // 10**9}.{nano_usd % 10**9:09d} USD")
+        typer.echo(f"{name}: {written(nano_usd)} USD")
     if csv is not None:
         with csv.open("w", encoding="utf-8", newline="") as file:
             ledger.write_csv(file)

@@ -24,6 +24,11 @@ _PUBLIC: dict[str, tuple[ProtocolName, str]] = {
 Text = Annotated[str, Strict(), Field(min_length=1, max_length=2_000)]
 
 
+def protocol_of(provider: str) -> ProtocolName:
+    """Which protocol a provider of this name speaks: its own if it is known, else OpenAI's, as most do."""
+    return _PUBLIC[provider][0] if provider in _PUBLIC else "openai"
+
+
 class ProviderSite(Table):
     """Where a provider is, and which protocol it speaks. `openai` is also that of the many compatible ones."""
 

@@ -70,7 +70,7 @@ class Driver:
         user_policy: Plugged,
     ) -> None:  # fmt: skip
         self.clock, self._on_order, self._keep, self.user_policy = clock, on_order, keep, user_policy
-        self._agenda, self._block = new_agenda(start_us), new_desk(start_us)
+        self._agenda, self._block = new_agenda(start_us), new_desk()
         self.desk = open_desk(self._block)
         self._step: Any = step if JIT_DISABLED else quick(step, 4)
         self._take(gateway)
@@ -102,7 +102,7 @@ class Driver:
         while True:
             _ENTRY.pack_into(self._entry, 0, now_us, kind, row, request, v0, v1, v2, v3, v4, v5, v6, v7)
             flags = self._step(*self._blocks, self.user_policy)
-            orders = list(_ORDER.iter_unpack(self._orders[: _ORDER.size * (flags & _COUNT)])) if flags & _COUNT else ()
+            orders = self._first_orders(flags & _COUNT) if flags & _COUNT else ()
             self.next_us = self._head[_NEXT_US]
             if flags & NEEDS_ROOM:
                 self._grow()
@@ -114,13 +114,13 @@ class Driver:
                 return
 
     @contextmanager
-    def at(self, time_us: int) -> Iterator[None]:
-        """Meanwhile it is this time, and no other."""
-        clock, self.clock = self.clock, lambda: time_us
+    def under(self, clock: Callable[[], int]) -> Iterator[None]:
+        """Meanwhile another clock tells the time."""
+        before, self.clock = self.clock, clock
         try:
             yield
         finally:
-            self.clock = clock
+            self.clock = before
 
     @contextmanager
     def silent(self) -> Iterator[None]:
@@ -147,12 +147,16 @@ class Driver:
         self.ring()
 
     def _take_portion(self) -> None:
-        orders = list(_ORDER.iter_unpack(self._orders[: _ORDER.size * int(self.desk.desk[0]["order_count"])]))
+        orders = self._first_orders(int(self.desk.desk[0]["order_count"]))
         plan_out(*self._blocks[1:])
         self.flush()
         self.desk.desk[0]["order_count"] = 0
         for order in orders:
             self._on_order(order)
+
+    def _first_orders(self, count: int) -> list[Order]:
+        """Copies: whoever carries one out may bring about others."""
+        return list(_ORDER.iter_unpack(self._orders[: _ORDER.size * count]))
 
     def _take(self, gateway: Bytes) -> None:
         self.gateway, self.state = gateway, open_state(gateway)

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from live_adapter.config import LiveConfig, ProviderSite
+from live_adapter.config import LiveConfig, ProviderSite, protocol_of
 from policies.layout import Layout, LimitRow
 from policies.schema import Distribution, Fault, Model
 from provider_emulator.config import EmulatorConfig, read_config
 
-_PROTOCOLS = {"openai": "openai", "anthropic": "anthropic", "google": "gemini"}
 _FAULTS = {"outage": "unavailable", "brownout": "error", "throttle_storm": "throttle", "key_revoked": "unauthorized"}
 _KINDS = ("deterministic", "exponential", "lognormal", "gamma")
 
@@ -29,7 +28,7 @@ def emulated_config(layout: Layout, faults: tuple[Fault, ...] = (), *, seed: int
         own = [limit for limit in layout.limits if limit.account == row]
         if models:
             accounts.append({
-                "name": account.name, "provider": provider, "protocol": _PROTOCOLS.get(provider, "openai"),
+                "name": account.name, "provider": provider, "protocol": protocol_of(provider),
                 "keys": [fake_key(account.name, number) for number in range(account.spec.keys + account.spec.standby_keys)],
                 "models": [_model(model) for model in models], "limits": [_limit(limit, layout) for limit in own],
             })  # fmt: skip
@@ -41,7 +40,7 @@ def sites_at(layout: Layout, base_url: str) -> LiveConfig:
     """Where the providers of a platform are when the emulator that serves it is at `base_url`."""
     found = {}
     for provider in layout.providers:
-        protocol: Any = _PROTOCOLS.get(provider.name, "openai")
+        protocol = protocol_of(provider.name)
         base = f"{base_url}/{provider.name}"
         found[provider.name] = ProviderSite(protocol=protocol, base_url=f"{base}/v1" if protocol == "openai" else base)
     return LiveConfig(providers=found)

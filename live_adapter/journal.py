@@ -60,7 +60,7 @@ class Journal:
     def __init__(self, folder: Path, site: Site, *, sync: bool = False, segment_bytes: int = _SEGMENT_BYTES) -> None:
         self._folder, self._sync, self._segment_bytes = folder, sync, segment_bytes
         folder.mkdir(parents=True, exist_ok=True)
-        self._head = json.dumps(head_of(site)).encode()
+        self._head = _framed(HEAD, json.dumps(head_of(site)).encode())
         self._facts: list[Fact] = []
         self._queue: queue.Queue[tuple[list[tuple[int, bytes]], asyncio.Future[None]] | None] = queue.Queue(_MOST_QUEUED)
         self._batch: list[tuple[int, bytes]] = []
@@ -155,8 +155,8 @@ class Journal:
         path = self._folder / f"{self._number + 1:08d}.journal"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._written = 0
-        self._append(_framed(HEAD, self._head))
-        self._written = len(_framed(HEAD, self._head))
+        self._append(self._head)
+        self._written = len(self._head)
         self._number += 1
 
 

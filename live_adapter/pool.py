@@ -87,13 +87,22 @@ class _Going:
     """A call under way."""
 
     call: Call
-    tenant: int
     headers: Mapping[str, str]
     ticket: Ticket
     complexity_pm: int
     task: "asyncio.Task[object] | None" = None
     aborted: bool = False
     used: Usage = field(default_factory=Usage)
+
+    def was_taken_back(self) -> bool:
+        """Whether this task was cancelled because its place was taken back, and goes on all the same."""
+        if not self.aborted:
+            return False
+        self.aborted = False
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
+        return True
 
 
 class Pool:
@@ -184,7 +193,7 @@ class Pool:
         driver, number = self.driver, self._numbers[tenant]
         self._numbers[tenant] = number + 1
         ticket = Ticket(driver.next_request)
-        going = _Going(call, tenant, headers, ticket, wishes.complexity_pm)
+        going = _Going(call, headers, ticket, wishes.complexity_pm)
         self._going[ticket.request] = going
         now_us = max(driver.now_us, self._now_us())
         self._tell(
@@ -221,13 +230,9 @@ class Pool:
             try:
                 answer = await self._attempt(going, turn)
             except asyncio.CancelledError:
-                if not going.aborted:
-                    raise
                 # Whoever took the place back has told the gateway; its answer is the next turn.
-                going.aborted = False
-                task = asyncio.current_task()
-                assert task is not None
-                task.uncancel()
+                if not going.was_taken_back():
+                    raise
                 continue
             if answer.status < 400:
                 return answer
@@ -280,8 +285,7 @@ class Pool:
 
         def drop() -> None:
             exchange.close()
-            going.used = passing.reader.usage or self._estimate(going, passing.reader)
-            self._gone(going)
+            self._abandon(going, passing.reader)
             self._leave(going)
 
         headers = self._headers_back(going, sent, exchange.head.headers)
@@ -300,7 +304,7 @@ class Pool:
                 going.task = asyncio.current_task()
                 if passed := passing.feed(chunk):
                     yield passed
-            used = reader.usage or self._estimate(going, reader)
+            used = self._used(going, reader)
             rest, ended = passing.rest(used), True
             if reader.finished and not passing.failed:
                 self._served(going, sent, used, exchange.head.status, first_us)
@@ -317,36 +321,37 @@ class Pool:
             await self._settled()
             yield error_event(going.call.dialect, "stream_broken", str(failure))
         except asyncio.CancelledError:
-            if not going.aborted:
+            if not going.was_taken_back():
                 raise
             ended = True
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
             yield error_event(going.call.dialect, "preempted", _ABORTED)
         finally:
             exchange.close()
             if not ended:
-                going.used = reader.usage or self._estimate(going, reader)
-                self._gone(going)
+                self._abandon(going, reader)
             self._leave(going)
 
-    def _estimate(self, going: _Going, reader: StreamReader) -> Usage:
-        said = self.driver.state.requests[going.ticket.slot]
-        return Usage(input_tokens=int(said["input_tokens"]), output_tokens=reader.estimated_output_tokens)
+    def _abandon(self, going: _Going, reader: StreamReader) -> None:
+        """Nobody reads a stream any more."""
+        going.used = self._used(going, reader)
+        self._gone(going)
+
+    def _used(self, going: _Going, reader: StreamReader) -> Usage:
+        """What a stream says that it used, or an estimate."""
+        if (said := reader.usage) is not None:
+            return said
+        request = self.driver.state.requests[going.ticket.slot]
+        return Usage(input_tokens=int(request["input_tokens"]), output_tokens=reader.estimated_output_tokens)
 
     def _served(self, going: _Going, sent: Sent, used: Usage, status: int, first_us: int) -> None:
-        request = going.ticket.request
-        self.outcomes[self.site.targets[sent.deployment].account, "served"] += 1
-        self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, first_us, used.cache_write_tokens, used.reasoning_tokens))
-        self._tell(SERVED, sent.slot, request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
+        self._note(going, sent, "served", status, first_us, used)
+        self._tell(SERVED, sent.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
 
     def _break(self, going: _Going, sent: Sent, reader: StreamReader, kind: int) -> None:
         """A stream broke: the provider failed, and for the client there is no other attempt."""
-        used = reader.usage or self._estimate(going, reader)
+        used = self._used(going, reader)
         request = going.ticket.request
-        self.outcomes[self.site.targets[sent.deployment].account, REFUSAL_NAMES[kind]] += 1
-        self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, 200, -1, used.cache_write_tokens, used.reasoning_tokens))
+        self._note(going, sent, REFUSAL_NAMES[kind], 200, -1, used)
         self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
@@ -361,10 +366,14 @@ class Pool:
         return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=told)
 
     def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
-        request = going.ticket.request
-        self.outcomes[self.site.targets[sent.deployment].account, REFUSAL_NAMES[refusal.kind]] += 1
-        self._keeper.fact(Fact(self.driver.now_us, request, sent.attempt, status, -1, 0, 0))
-        self._tell(REFUSAL, sent.slot, request, refusal.kind, limit, refusal.retry_after_us)
+        self._note(going, sent, REFUSAL_NAMES[refusal.kind], status, -1, Usage())
+        self._tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, limit, refusal.retry_after_us)
+
+    def _note(self, going: _Going, sent: Sent, outcome: str, status: int, first_us: int, used: Usage) -> None:
+        """Count an attempt that has ended, and keep what the wire saw of it."""
+        self.outcomes[self.site.targets[sent.deployment].account, outcome] += 1
+        seen = (status, first_us, used.cache_write_tokens, used.reasoning_tokens)
+        self._keeper.fact(Fact(self.driver.now_us, going.ticket.request, sent.attempt, *seen))
 
     def _see(self, going: _Going, target: Target, headers: Mapping[str, str]) -> None:
         """Tell what headers show of limits."""

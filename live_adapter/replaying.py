@@ -5,6 +5,7 @@ The compiled and the SimPy clock come in as functions: whoever composes the prog
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from policies.rows import Bytes, Plugged
 from policies.schema import Platform
 
 Sink = Callable[[NDArray[np.void]], None]
+Change = Callable[[Bytes, int], tuple[Bytes, Plugged]]
 Replay = Callable[..., None]
 """As `forge1sim.drivers.recorded.replay_compiled`: (gateway, inputs, sink, start_us=, user_policy=, change=)."""
 
@@ -95,27 +97,20 @@ def read_recording(folder: Path) -> Recording:
 
 def decisions(recording: Recording, replay: Replay, first: PolicyBundle | None = None) -> NDArray[np.void]:
     """The log that a clock gives for the recorded inputs; `first` in place of the bundle that the run began with."""
-    now = first or recording.bundles[0]
+    first = first or recording.bundles[0]
     rows: list[NDArray[np.void]] = []
     policy = plug(unplugged, "routing")
-
-    def change(gateway: Bytes, number: int) -> tuple[Bytes, Plugged]:
-        nonlocal now
-        before, now = now, recording.bundles[number]
-        return changed_state(gateway, recording.layout, before, now, {}), policy
-
-    gateway = build_state(recording.layout, now, recording.start_us, recording.seed)
+    gateway = build_state(recording.layout, first, recording.start_us, recording.seed)
     replay(
         gateway, iter([recording.inputs]), lambda part: rows.append(part.copy()), start_us=recording.start_us, user_policy=policy,
-        change=change,
+        change=_changes(recording, first, policy),
     )  # fmt: skip
     return np.concatenate(rows) if rows else np.empty(0, ROW)
 
 
 def replay_live(
-    gateway: Bytes, inputs: Iterator[NDArray[np.void]], sink: Sink, *, start_us: int, user_policy: Plugged,
-    change: Callable[[Bytes, int], tuple[Bytes, Plugged]],
-) -> None:  # fmt: skip
+    gateway: Bytes, inputs: Iterator[NDArray[np.void]], sink: Sink, *, start_us: int, user_policy: Plugged, change: Change
+) -> None:
     """The wall clock's own driver, its clock set by the recording."""
     def keep(kept: Kept) -> None:
         if len(kept.log):
@@ -129,26 +124,36 @@ def replay_live(
 
 def feed(driver: Driver, recording: Recording) -> None:
     """Let a driver that has just begun do all that was recorded, and keep nothing of it."""
-    now = recording.bundles[0]
+    with driver.silent():
+        _feed(driver, recording.inputs, _changes(recording, recording.bundles[0], driver.user_policy))
+
+
+def _changes(recording: Recording, first: PolicyBundle, policy: Plugged) -> Change:
+    """What puts the bundles of a recording in force, one after the other, beginning with `first`."""
+    now = first
 
     def change(gateway: Bytes, number: int) -> tuple[Bytes, Plugged]:
         nonlocal now
         before, now = now, recording.bundles[number]
-        return changed_state(gateway, recording.layout, before, now, {}), driver.user_policy
+        return changed_state(gateway, recording.layout, before, now, {}), policy
 
-    with driver.silent():
-        _feed(driver, recording.inputs, change)
+    return change
 
 
-def _feed(driver: Driver, rows: NDArray[np.void], change: Callable[[Bytes, int], tuple[Bytes, Plugged]]) -> None:
+def _feed(driver: Driver, rows: NDArray[np.void], change: Change) -> None:
     """The recorded times are the clock's: the driver's own is not asked."""
-    for time_us, kind, row, request, *values in rows.tolist():
-        driver.now_us = time_us - 1
-        with driver.at(time_us):
+    now_us = driver.now_us
+    with driver.under(lambda: now_us):
+        for time_us, kind, row, request, *values in rows.tolist():
+            now_us = time_us
             if kind == BUNDLE:
-                driver.change(row, lambda state, number=row: change(state, number))  # type: ignore[misc]
+                driver.change(row, partial(_as_build, change, row))
             else:
                 driver.tell(kind, row, request, *values)
+
+
+def _as_build(change: Change, number: int, gateway: Bytes) -> tuple[Bytes, Plugged]:
+    return change(gateway, number)
 
 
 def compared(recording: Recording, found: NDArray[np.void]) -> Compared:

@@ -15,7 +15,6 @@ class Sent:
     deployment: int
     key: int
     attempt: int
-    most_output_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,9 @@ class Ticket:
         kind, slot, _, *words = order
         if kind == SEND:
             self.slot = slot
-            self._turn = Sent(slot, words[0], words[1], words[2], words[3])
+            self._turn = Sent(slot, *words[:3])
         elif kind == ENDED:
-            self._turn = Refused(words[0], words[1], words[2], words[3])
+            self._turn = Refused(*words)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -43,10 +44,13 @@ def _plain(request: Any) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
 
 
-def _raw(answer: Answer, size: int | None) -> list[tuple[bytes, bytes]]:
-    """Headers as they go over the wire: httpx takes these as they are."""
-    found = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
-    return found if size is None else [*found, (b"content-length", b"%d" % size)]
+def _response(http: Any, answer: Answer, stream: Callable[[Body], Any]) -> Any:
+    """The answer as `http`, which is httpx or httpx2, has it. Headers go in as they would over the wire, which it takes as they are."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
+    if isinstance(answer.body, bytes):
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+        return http.Response(answer.status, headers=headers, stream=http.ByteStream(answer.body))
+    return http.Response(answer.status, headers=headers, stream=stream(answer.body))
 
 
 class _Chunks:
@@ -79,11 +83,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
-        answer = await _answered(self._pool, self._tenant, request)
-        body = answer.body
-        if isinstance(body, bytes):
-            return httpx.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx.ByteStream(body))
-        return httpx.Response(answer.status, headers=_raw(answer, None), stream=_AsyncChunks(body))
+        response: httpx.Response = _response(httpx, await _answered(self._pool, self._tenant, request), _AsyncChunks)
+        return response
 
 
 class Httpx2PooledTransport(httpx2.AsyncBaseTransport):
@@ -94,11 +95,8 @@ class Httpx2PooledTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer one request."""
-        answer = await _answered(self._pool, self._tenant, request)
-        body = answer.body
-        if isinstance(body, bytes):
-            return httpx2.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx2.ByteStream(body))
-        return httpx2.Response(answer.status, headers=_raw(answer, None), stream=_AsyncChunks2(body))
+        response: httpx2.Response = _response(httpx2, await _answered(self._pool, self._tenant, request), _AsyncChunks2)
+        return response
 
 
 class PoolThread:
@@ -187,10 +185,8 @@ class SyncPooledTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         answer = _sync_answer(self._thread, self._tenant, request)
-        body = answer.body
-        if isinstance(body, bytes):
-            return httpx.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx.ByteStream(body))
-        return httpx.Response(answer.status, headers=_raw(answer, None), stream=_SyncChunks1(self._thread, body))
+        response: httpx.Response = _response(httpx, answer, partial(_SyncChunks1, self._thread))
+        return response
 
 
 class SyncHttpx2PooledTransport(httpx2.BaseTransport):
@@ -202,10 +198,8 @@ class SyncHttpx2PooledTransport(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer one request."""
         answer = _sync_answer(self._thread, self._tenant, request)
-        body = answer.body
-        if isinstance(body, bytes):
-            return httpx2.Response(answer.status, headers=_raw(answer, len(body)), stream=httpx2.ByteStream(body))
-        return httpx2.Response(answer.status, headers=_raw(answer, None), stream=_SyncChunks2(self._thread, body))
+        response: httpx2.Response = _response(httpx2, answer, partial(_SyncChunks2, self._thread))
+        return response
 
 
 def _sync_answer(thread: PoolThread, tenant: str | None, request: Any) -> Answer:

@@ -54,7 +54,7 @@ AGAIN, NEEDS_ROOM = 1 << 20, 1 << 21
 _LOOK_AHEAD_US = 1_000_000
 _HEADER_WORDS = 24
 
-DESK = np.dtype([(name, "<i8") for name in ("order_count", "out_count", "record_count", "log_seen", "next_us", "last_us", "slot")])
+DESK = np.dtype([(name, "<i8") for name in ("order_count", "out_count", "record_count", "log_seen", "next_us", "slot")])
 
 
 class Desk(NamedTuple):
@@ -71,11 +71,9 @@ _SECTION_TYPES = (DESK, INPUT, ORDER, EVENT, INPUT)
 open_desk = opener(Desk, _SECTION_TYPES)
 
 
-def new_desk(now_us: int) -> Bytes:
+def new_desk() -> Bytes:
     """An empty desk."""
-    block = allocate(list(zip(_SECTION_TYPES, (1, 1, ORDER_ROWS, OUT_ROWS, RECORD_ROWS), strict=True)), _HEADER_WORDS)[0]
-    open_desk(block).desk[0]["last_us"] = now_us
-    return block
+    return allocate(list(zip(_SECTION_TYPES, (1, 1, ORDER_ROWS, OUT_ROWS, RECORD_ROWS), strict=True)), _HEADER_WORDS)[0]
 
 
 @leaf
@@ -131,8 +129,8 @@ def _tell_ends(state: State, desk: Desk) -> None:
 
 
 @inlined
-def fire(state: State, desk: Desk, kind: int, request_number: int, row: int, now_us: int, user_policy: Plugged) -> None:
-    """Let a timer of the gateway's own ring."""
+def ring(state: State, kind: int, request_number: int, row: int, now_us: int, user_policy: Plugged) -> None:
+    """A timer of the gateway's own rings; what it asks for is left as effects."""
     if kind == WOKEN:
         gateway.wake(state, row, now_us, user_policy)
     elif kind == RETRIED:
@@ -143,6 +141,12 @@ def fire(state: State, desk: Desk, kind: int, request_number: int, row: int, now
         pools.tick(state, now_us)
     elif kind == READY:
         pools.ready(state, row, now_us)
+
+
+@inlined
+def fire(state: State, desk: Desk, kind: int, request_number: int, row: int, now_us: int, user_policy: Plugged) -> None:
+    """Let a timer of the gateway's own ring, and turn what it asks for into orders."""
+    ring(state, kind, request_number, row, now_us, user_policy)
     carry_out(state, desk)
 
 
@@ -251,7 +255,6 @@ def step(gateway_at: Handle, agenda_at: Handle, desk_at: Handle, user_policy: Pl
         take(state, desk, entry, user_policy)
         put_planned(desk, agenda)
         _remember(desk, entry)
-    head["last_us"] = entry["time_us"]
     head["next_us"] = _next_us(agenda, entry["time_us"])
     return int(head["order_count"])
 

@@ -24,9 +24,7 @@ from policies.compile import leaf
 from policies.order import ANSWERED, ARRIVED, CANCELLED, CONTROLLED, tie_key
 from policies.rows import Row
 
-SCHEMA_VERSION = 1
 NOTHING, ARRIVAL, SERVED, REFUSAL, GONE, SEEN, ACCOUNT_CAME, KEYS, UNKNOWN, BUNDLE = range(10)
-INPUT_NAMES = ("nothing", "arrival", "served", "refusal", "gone", "seen", "account_came", "keys", "unknown", "bundle")
 KEPT = 1                         # as the row of NOTHING
 VALUES = 8
 INPUT = np.dtype([(name, "<i8") for name in ("time_us", "kind", "row", "request", *(f"v{number}" for number in range(VALUES)))])

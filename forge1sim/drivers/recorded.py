@@ -65,7 +65,7 @@ def replay_compiled(
 
     `change` makes of a state the one by the bundle of a number (`policies.change`), and the number of its plugged policy.
     """
-    agenda, desk, run = new_agenda(start_us), new_desk(start_us), np.zeros(1, dtype=np.int64)
+    agenda, desk, run = new_agenda(start_us), new_desk(), np.zeros(1, dtype=np.int64)
     start(handle(gateway), handle(desk))
     for chunk in inputs:
         run[0], why = 0, _FED
@@ -105,7 +105,7 @@ class _Replay:
 
     def __init__(self, gateway: Bytes, inputs: Inputs, sink: Sink, start_us: int, user_policy: Plugged, change: Change) -> None:
         self._env = simpy.Environment(initial_time=start_us)
-        self._gateway, self._block, self._sink, self._user_policy = gateway, new_desk(start_us), sink, user_policy
+        self._gateway, self._block, self._sink, self._user_policy = gateway, new_desk(), sink, user_policy
         self._pulse, self._desk, self._change = open_state(gateway).pulse[0], open_desk(self._block), change
         self._rows = (row for chunk in inputs for row in chunk)
         self._left = False

@@ -19,6 +19,7 @@ from policies import gateway, pools
 from policies.agenda import EVENT, OUT_ROWS
 from policies.arena import allocate, opener
 from policies.compile import compiled, inlined, leaf, rare
+from policies.feed import ring
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.order import ANSWERED, ARRIVED, CANCELLED, EXPIRED, READY, RETRIED, TICKED, WOKEN, tie_key
 from policies.rows import Bytes, Handle, Plugged, Rows
@@ -204,18 +205,10 @@ def happen(
         _arrive(state, world, row, now_us, user_policy)
     elif kind == ANSWERED:
         _answer(state, world, providers, row, request_number, now_us, user_policy)
-    elif kind == WOKEN:
-        gateway.wake(state, row, now_us, user_policy)
-    elif kind == RETRIED:
-        gateway.retry(state, row, request_number, now_us, user_policy)
-    elif kind == EXPIRED:
-        gateway.expire(state, now_us)
     elif kind == CANCELLED:
         _hang_up(state, world, providers, row, request_number, CLIENT_GONE, now_us, user_policy)
-    elif kind == TICKED:
-        pools.tick(state, now_us)
-    elif kind == READY:
-        pools.ready(state, row, now_us)
+    else:
+        ring(state, kind, request_number, row, now_us, user_policy)
     _carry_out(state, world, providers, now_us, user_policy)
 
 
