@@ -25,9 +25,11 @@ from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.proposed import proposals_of
 from forge1sim.planning.reach import Reach
+from forge1sim.planning.recordings import fitted_and_later, recorded
 from forge1sim.planning.search import Round, Search
 from forge1sim.planning.simulated import Promise, Simulated, Simulator, prices_of
 from forge1sim.planning.survival import losses_of
+from forge1sim.scenario.terms import PlanTerms
 from forge1sim.statistics.means import mean_interval
 
 FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
@@ -47,9 +49,10 @@ def plan(
 
     Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
     """
-    began_s, ask = time.perf_counter(), Ask.of(scenario)
+    began_s, asked = time.perf_counter(), Ask.of(scenario)
     if not (isfinite(minutes) and minutes > 0):
         raise PlanError(f"minutes is {minutes}, must be above 0")
+    ask, later = fitted_and_later(asked, asked.load())
     loaded = ask.load()
     if not loaded.slos:
         raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
@@ -74,7 +77,7 @@ def plan(
 
     until_s = began_s + 60 * minutes
     search.run([*first_of(options), *proposed], until_s, after)
-    verified = _verify(search, simulator, until_s, after)
+    verified = _verify(search, replace(simulator, ask=later), until_s, after)
     _look_one_below(search, after)
     assert search.best is not None
     answers = answers_of(demand, search.best, list(search.seen.values()), simulator, seeds, levers=levers)
@@ -90,16 +93,19 @@ def first_of(options: Options) -> list[Plan]:
     return list(dict.fromkeys(first))
 
 
-def _verify(search: Search, simulator: Simulator, until_s: float, on_round: OnRound) -> Simulated:
-    """The best plan on fresh draws; while it breaks a promise there, the search goes on without it. Later tries must be surer."""
+def _verify(search: Search, later: Simulator, until_s: float, on_round: OnRound) -> Simulated:
+    """The best plan on fresh draws, of later parts of recordings; while it breaks a promise there, the search goes on without it.
+
+    Each further try must be surer.
+    """
     terms = search.options.loaded.scenario.plan
     for attempt in range(MOST_VERIFIED):
         best = search.best
         if best is None:
             raise PlanError(why_none(search))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
-        surer = replace(simulator, confidence=share)
-        first = simulator.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
+        surer = replace(later, confidence=share)
+        first = later.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
         verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
         if verified.holds:
             return verified
@@ -186,10 +192,18 @@ def said_of(options: Options) -> tuple[str, ...]:
     span_days = loaded.horizon_us / 86_400e6
     times = MONTH_US / loaded.horizon_us
     found = [f"A month is {times:.4g} times the scenario's horizon of {span_days:.3g} days: every day is like these."]
-    recorded = [source for source in loaded.workload_sources if source.kind != "synthetic"]
-    if recorded and span_days < 2:
+    if recorded(loaded):
+        found.append(_said_of_recordings(loaded.scenario.plan))
+    if span_days < 2 and any(source.kind != "synthetic" for source in loaded.workload_sources):
         found.append("Demand is a recording of under two days: not verified for other days.")
     return tuple(found)
+
+
+def _said_of_recordings(terms: PlanTerms) -> str:
+    blocks = f"blocks of {terms.block_s:g} s of the recording, drawn with replacement"
+    if terms.fitted_share == 1:
+        return f"Draws are {blocks}: plans were compared and verified on the same hours, in another order."
+    return f"Draws are {blocks}: plans were compared on its first {terms.fitted_share:.0%}, and verified on the rest, which they never saw."
 
 
 def _items(search: Search, best: Simulated) -> tuple[Item, ...]:

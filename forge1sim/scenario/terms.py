@@ -74,3 +74,9 @@ class PlanTerms(Table):
     fresh_draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(
         default=10, description="Replications, never seen before, on which the plan is verified."
     )
+    fitted_share: Annotated[Ratio, Field(gt=0)] = Field(
+        default=0.5, description="Of a recording, the first part that plans are compared on; the rest verifies. 1: all of it does both."
+    )
+    block_s: Annotated[float, Strict(), Field(ge=1, le=1e7)] = Field(
+        default=300.0, description="Length of the blocks that draws of a recording are made of."
+    )
