@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from forge1sim.errors import PlanError
 from forge1sim.metrics.static import MONTH_US
+from forge1sim.planning.commitments import CreditEnd, billed, draw_down
 from forge1sim.planning.demand import Demand
 from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
 from forge1sim.planning.options import Options, Plan
-from forge1sim.planning.simulated import Day, Simulated, Simulator
+from forge1sim.planning.simulated import Day, Simulated, Simulator, list_usd_of
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import paired_interval
 from policies.schema import Account
@@ -111,17 +112,18 @@ class UnitCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Month:
-    """What is paid in a month of the first year, in USD."""
+    """What is paid in a month of the first year, in USD; tokens under the commitments taken, `credit_usd` of it from prepaid credit."""
 
     month: str
     accounts_usd: float
     setup_usd: float
     tokens_usd: float
+    credit_usd: float = 0.0
 
     @property
     def usd(self) -> float:
-        """All of it. Priced refusals are not cash."""
-        return self.accounts_usd + self.setup_usd + self.tokens_usd
+        """All of it. Priced refusals are not cash, nor is what credit pays."""
+        return self.accounts_usd + self.setup_usd + self.tokens_usd - self.credit_usd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,7 @@ class Answers:
     levers: tuple[Lever, ...]
     unit_costs: tuple[UnitCost, ...]
     cash: tuple[Month, ...]
+    credits: tuple[CreditEnd, ...] = ()
 
 
 def answers_of(
@@ -144,10 +147,11 @@ def answers_of(
         more = [plan for plan in one_more(options, best.plan).values() if plan not in known]
         known |= {one.plan: one for one in simulator(more, seeds)}
     rents = rents_of(demand, best)
+    months, ends = with_credits(options, best, cash(options, best))
     return Answers(
         worth=tuple(worth_of(options, best, known, rents)),
         levers=tuple(try_levers(demand, best, simulator, seeds, rents)) if levers else (), unit_costs=unit_costs(options, best),
-        cash=cash(options, best),
+        cash=months, credits=ends,
     )  # fmt: skip
 
 
@@ -283,12 +287,14 @@ def _account(demand: Demand, row: int, state: int) -> Account:
 
 
 def unit_costs(options: Options, best: Simulated) -> tuple[UnitCost, ...]:
-    """The bill by tier. Fees are shared out by requests answered; what no tier answers for stands alone."""
+    """The bill by tier. Fees are shared out by requests answered, what commitments change by cost of tokens."""
     days = best.days
     per_month = best.prices.days_per_month
     served = _mean(days, "served_by_tier")
     share = served / served.sum() if served.sum() > 0 else np.full(len(served), 1 / len(served))
-    tokens_usd, tokens = _mean(days, "usd_by_tier") * per_month, _mean(days, "tokens_by_tier") * per_month
+    at_list = best.tokens_usd
+    paid = 1 + best.commitments_usd / at_list if at_list > 0 else 1.0
+    tokens_usd, tokens = _mean(days, "usd_by_tier") * per_month * paid, _mean(days, "tokens_by_tier") * per_month
     refused = _mean(days, "refused") * np.array(best.prices.refusal_usd) * per_month
     found = []
     for row, tier in enumerate(options.loaded.bundle.tiers):
@@ -308,7 +314,6 @@ def cash(options: Options, best: Simulated) -> tuple[Month, ...]:
     """Twelve months from the start. Held accounts are paid until notice has run, new ones from when they are there; tokens grow
     as demand does, tier by tier, as if capacity grew with it."""
     start: datetime = options.loaded.scenario.start
-    tokens_usd = _mean(best.days, "usd_by_tier") * best.prices.days_per_month
     found = []
     for number in range(MONTHS):
         begins, ends = number * DAYS_PER_MONTH, (number + 1) * DAYS_PER_MONTH
@@ -320,10 +325,36 @@ def cash(options: Options, best: Simulated) -> tuple[Month, ...]:
             leaving = _part(0.0, entry.terms.notice_days, begins, ends)
             fees += entry.states[state].usd_per_month * (kept + new * there) + entry.states[0].usd_per_month * given_up * leaving
             setup += entry.terms.setup_usd * new if begins <= entry.terms.lead_time_days < ends else 0.0
-        factor = np.array([_growth(options, tier.name, begins / 7) for tier in options.loaded.bundle.tiers])
         month = (start + timedelta(days=begins)).date().isoformat()
-        found.append(Month(month=month, accounts_usd=fees, setup_usd=setup, tokens_usd=float(tokens_usd @ factor)))
+        tokens = sum(_billed(options, best, begins / 7).values())
+        found.append(Month(month=month, accounts_usd=fees, setup_usd=setup, tokens_usd=tokens))
     return tuple(found)
+
+
+def _billed(options: Options, best: Simulated, weeks: float) -> dict[str, float]:
+    """Tokens of a month by provider so many weeks after the start, under the commitments taken; providers grow alike."""
+    of_tiers = _mean(best.days, "usd_by_tier")
+    factors = np.array([_growth(options, tier.name, weeks) for tier in options.loaded.bundle.tiers])
+    grown = float(of_tiers @ factors / of_tiers.sum()) if of_tiers.sum() > 0 else 1.0
+    months = list_usd_of(best.days, best.prices.days_per_month)
+    taken = {one.provider: one for one in best.taken}
+    return {
+        one: float(billed(usd * grown, taken[one]).mean() if one in taken else usd.mean() * grown)
+        for one, usd in ({provider: np.zeros(1) for provider in taken} | months).items()
+    }  # fmt: skip
+
+
+def with_credits(options: Options, best: Simulated, months: Sequence[Month]) -> tuple[tuple[Month, ...], tuple[CreditEnd, ...]]:
+    """The months with what prepaid credits pay of their tokens, those that expire first first, and the end of each credit."""
+    left = [_billed(options, best, number * DAYS_PER_MONTH / 7) for number in range(len(months))]
+    ends = []
+    for credit in sorted(options.loaded.scenario.plan.credits, key=lambda one: (one.expires_after_days is None, one.expires_after_days)):
+        used, end = draw_down(credit, [month.get(credit.provider, 0.0) for month in left], DAYS_PER_MONTH)
+        ends.append(end)
+        for month, usd in zip(left, used, strict=True):
+            month[credit.provider] = month.get(credit.provider, 0.0) - usd
+    paid = [month.tokens_usd - sum(rest.values()) for month, rest in zip(months, left, strict=True)]
+    return tuple(replace(month, credit_usd=usd) for month, usd in zip(months, paid, strict=True)), tuple(ends)
 
 
 def _part(from_day: float, to_day: float, begins: float, ends: float) -> float:
@@ -362,6 +393,7 @@ def as_json(answers: Answers) -> dict[str, Any]:
             for one in answers.unit_costs
         ],
         "cash_by_month": [asdict(one) | {"usd": one.usd} for one in answers.cash],
+        "credits": [asdict(one) for one in answers.credits],
     }  # fmt: skip
 
 

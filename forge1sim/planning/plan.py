@@ -104,7 +104,7 @@ def _verify(search: Search, later: Simulator, until_s: float, on_round: OnRound)
         if best is None:
             raise PlanError(why_none(search))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
-        surer = replace(later, confidence=share)
+        surer = replace(later, confidence=share, taken=best.taken)
         first = later.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
         verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
         if verified.holds:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from policies.schema import Count, Name, NonNegative, Ratio, Table
+from policies.schema import Count, Flag, Name, NonNegative, Ratio, Table
 
 MAX_OPTIONS = 100
 Words = Annotated[str, Strict(), Field(max_length=1000)]
@@ -56,6 +56,29 @@ class Survival(Table):
     hours: Annotated[float, Strict(), Field(gt=0, le=24)] = 1.0
 
 
+class CommitmentTerms(Table):
+    """An offer: pay a provider at least `usd_per_month` for tokens, and get `discount` on all of them.
+
+    At most one of each provider is taken. `held`: it is signed already, and is paid whatever the plan.
+    """
+
+    name: Name
+    provider: Name
+    usd_per_month: Annotated[float, Strict(), Field(gt=0, le=1e12)]
+    discount: Annotated[Ratio, Field(lt=1)]
+    months: Annotated[int, Strict(), Field(ge=1, le=120)] = Field(default=12, description="How long it binds.")
+    held: Flag = False
+
+
+class CreditTerms(Table):
+    """Prepaid credit that is held: tokens of the provider are paid from it. What is left when it expires is lost."""
+
+    name: Name
+    provider: Name
+    usd: NonNegative
+    expires_after_days: NonNegative | None = Field(default=None, description="Days after the scenario's start; default: never.")
+
+
 class PlanTerms(Table):
     """What a plan may choose and must keep.
 
@@ -66,6 +89,8 @@ class PlanTerms(Table):
     accounts: tuple[AccountTerms, ...] = Field(default=(), max_length=200)
     reservations: tuple[Reservation, ...] = Field(default=(), max_length=MAX_OPTIONS)
     survive: tuple[Survival, ...] = Field(default=(), max_length=20)
+    commitments: tuple[CommitmentTerms, ...] = Field(default=(), max_length=50)
+    credits: tuple[CreditTerms, ...] = Field(default=(), max_length=50)
     refusal_usd: dict[Name, NonNegative] = Field(default_factory=dict)
     budget_usd_per_month: NonNegative | None = None
     most_share_per_provider: Annotated[Ratio, Field(gt=0)] | None = None
