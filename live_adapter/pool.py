@@ -42,6 +42,7 @@ _LOG = logging.getLogger(__name__)
 _PASSED_BACK = ("content-type", "x-request-id", "request-id", "openai-processing-ms")
 _ABORTED = "the place was taken back"
 _SOONEST_S = 0.0005
+_LAST_WRITE_S = 5.0
 
 
 class Body:
@@ -133,8 +134,8 @@ class Pool:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_us = 0
         self._idle = asyncio.Event()
-        self._settling: asyncio.Future[None] | None = None
-        self._recording: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._is_settling = False
         self.outcomes: Counter[tuple[int, str]] = Counter()
         self.draining = False
 
@@ -158,7 +159,8 @@ class Pool:
         if self._timer is not None:
             self._timer.cancel()
         self.driver.close()
-        await self._keeper.settled()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._settled(), max(at_most_s, _LAST_WRITE_S))
         self._keeper.close()
         await self.upstream.close()
 
@@ -405,16 +407,33 @@ class Pool:
         """Wait until all that has happened is safe. Whoever asks in one turn of the loop waits for one write."""
         if isinstance(self._keeper, NoKeeper):
             return
-        if self._settling is None or self._settling.done():
-            self._settling = asyncio.ensure_future(self._settle())
-        await asyncio.shield(self._settling)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._begin_settling()
+        await waiter
 
-    async def _settle(self) -> None:
-        await asyncio.sleep(0)
-        # From here on others must ask anew: what they tell of is not in this write.
-        self._settling = None
+    def _begin_settling(self) -> None:
+        if not self._is_settling:
+            self._is_settling = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
         self.driver.flush()
-        await self._keeper.settled()
+        pending = self._keeper.settle()
+        if pending is None:
+            self._safe(waiting)
+        else:
+            pending.add_done_callback(lambda _: self._safe(waiting))
+
+    def _safe(self, waiting: "list[asyncio.Future[None]]") -> None:
+        """What these wait for is safe. Who came meanwhile is next: what they tell of is not in this write."""
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._is_settling = False
+        if self._waiting:
+            self._begin_settling()
 
     def _now_us(self) -> int:
         return self.driver.clock()
@@ -455,7 +474,7 @@ class Pool:
         self._arm()
         if self._going and not isinstance(self._keeper, NoKeeper):
             # What is under way is on record, too, however long it takes.
-            self._recording = asyncio.ensure_future(self._settled())
+            self._begin_settling()
 
 
 def _error(call: Call, status: int, code: str, message: str, retry_after_s: int) -> Answer:
