@@ -21,7 +21,7 @@ from live_adapter.protocols.chat import UntranslatableError
 from live_adapter.protocols.errors import error_body, error_event
 from live_adapter.protocols.limits import limits_seen
 from live_adapter.protocols.outgoing import Outgoing, outgoing
-from live_adapter.protocols.refusing import Refusal, classify
+from live_adapter.protocols.refusing import Refusal, classify, classify_event
 from live_adapter.protocols.usage import StreamReader, Usage
 from live_adapter.refusals import told_of
 from live_adapter.replaying import Recording
@@ -248,14 +248,14 @@ class Pool:
             model = self.site.layout.models[target.model].name
             passing = Passing(going.call, target, model, going.ticket.request, self.driver.now_us // 1_000_000)
         except UntranslatableError as error:
-            self._refuse(going, sent, Refusal(kind=CALLER), 0, -1)
+            self._refuse(going, sent, Refusal(kind=CALLER), 0)
             return _error(going.call, 400, "untranslatable", str(error), 0)
         key = self._keys.key_of(target.account, sent.key)
         out = outgoing(passing.there, passing.dialect, target.model_name, key, target.site.base_url, going.headers)
         try:
             return await self._exchange(going, sent, passing, out)
         except Failure as failure:
-            self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
+            self._refuse(going, sent, Refusal(kind=failure.kind), 0)
             return _error(going.call, 502, "provider_failed", str(failure), 0)
 
     async def _exchange(self, going: _Going, sent: Sent, passing: Passing, out: Outgoing) -> Answer:
@@ -311,7 +311,8 @@ class Pool:
             if reader.finished and not passing.failed:
                 self._served(going, sent, used, exchange.head.status, first_us)
             else:
-                self._break(going, sent, reader, FAILED)
+                said = classify_event(passing.dialect, reader.error, self._now_us()) if reader.failed else Refusal(kind=FAILED)
+                self._break(going, sent, reader, said)
             await self._settled()
             if rest and reader.finished:
                 yield rest
@@ -319,7 +320,7 @@ class Pool:
                 yield error_event(going.call.dialect, "stream_broken", "the provider ended the stream too soon")
         except Failure as failure:
             ended = True
-            self._break(going, sent, reader, failure.kind)
+            self._break(going, sent, reader, Refusal(kind=failure.kind))
             await self._settled()
             yield error_event(going.call.dialect, "stream_broken", str(failure))
         except asyncio.CancelledError:
@@ -349,27 +350,33 @@ class Pool:
         self._note(going, sent, "served", status, first_us, used)
         self._tell(SERVED, sent.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
 
-    def _break(self, going: _Going, sent: Sent, reader: StreamReader, kind: int) -> None:
-        """A stream broke: the provider failed, and for the client there is no other attempt."""
+    def _break(self, going: _Going, sent: Sent, reader: StreamReader, said: Refusal) -> None:
+        """A stream broke, as the provider said or did: for the client there is no other attempt."""
         used = self._used(going, reader)
         request = going.ticket.request
-        self._note(going, sent, REFUSAL_NAMES[kind], 200, -1, used)
-        self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
+        self._note(going, sent, REFUSAL_NAMES[said.kind], 200, -1, used)
+        limit = self._limit_of(sent, said)
+        self._tell(
+            REFUSAL, sent.slot, request, said.kind, limit, said.retry_after_us, used.input_tokens, used.cached_tokens, used.output_tokens
+        )
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
     async def _refused(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing) -> Answer:
         body, head = await exchange.read_some(), exchange.head
         refusal = classify(passing.dialect, head.status, head.headers, body, self._now_us())
-        limit = self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
-        self._refuse(going, sent, refusal, head.status, limit)
+        self._refuse(going, sent, refusal, head.status)
         if refusal.kind != CALLER:
             return _error(going.call, head.status, "provider_refused", "the provider refused", 0)
         told = passing.error(head.status, body)
         return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=told)
 
-    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
+    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int) -> None:
         self._note(going, sent, REFUSAL_NAMES[refusal.kind], status, -1, Usage())
-        self._tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, limit, refusal.retry_after_us)
+        self._tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, self._limit_of(sent, refusal), refusal.retry_after_us)
+
+    def _limit_of(self, sent: Sent, refusal: Refusal) -> int:
+        """The row of the limit that a refusal names, or -1."""
+        return self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
 
     def _note(self, going: _Going, sent: Sent, outcome: str, status: int, first_us: int, used: Usage) -> None:
         """Count an attempt that has ended, and keep what the wire saw of it."""
