@@ -5,6 +5,7 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 """
 
 import asyncio
+import gc
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -144,6 +145,8 @@ class Pool:
         if not self._is_known:
             self.driver.tell(UNKNOWN)
         self._arm()
+        # What is there by now stays there: to look at it again and again would be a sixth of all work.
+        gc.freeze()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
