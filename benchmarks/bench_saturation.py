@@ -26,7 +26,7 @@ RESULTS = ("saturation_429_share", "saturation_use_share")
 RUN_S = 120.0
 CLIENTS = 120                   # of each account, each with one call at a time: more than fit
 TOKENS_PER_MIN = 600_000
-_INPUT, _OUTPUT = 100, 50
+INPUT_TOKENS, OUTPUT_TOKENS = 100, 50
 _LIMITS: dict[str, dict[str, Any]] = {
     "bucket": {"window": "token_bucket"}, "paced": {"window": "paced", "burst_s": 10.0}, "fixed": {"window": "fixed"},
 }  # fmt: skip
@@ -45,9 +45,15 @@ def platform() -> Platform:
     })  # fmt: skip
 
 
+def body_of(model: str) -> bytes:
+    """A call."""
+    said = [{"role": "user", "content": "x" * 4 * INPUT_TOKENS}]
+    return json.dumps({"model": model, "max_tokens": 4 * OUTPUT_TOKENS, "messages": said}).encode()
+
+
 async def _client(pool: Pool, model: str, until_s: float) -> None:
-    body = json.dumps({"model": model, "max_tokens": 4 * _OUTPUT, "messages": [{"role": "user", "content": "x" * 4 * _INPUT}]}).encode()
-    headers = {"x-emulate-output-tokens": str(_OUTPUT), "x-forge1-deadline-s": "600"}
+    body = body_of(model)
+    headers = {"x-emulate-output-tokens": str(OUTPUT_TOKENS), "x-forge1-deadline-s": "600"}
     while (left_s := until_s - time.monotonic()) > 0:
         try:
             await asyncio.wait_for(receive(pool, 0, "POST", "/v1/chat/completions", headers, body), left_s)
@@ -65,10 +71,11 @@ async def saturate(run_s: float) -> dict[str, tuple[float, float]]:
             began_s = time.monotonic()
             until_s = began_s + run_s
             await asyncio.gather(*(_client(pool, model, until_s) for model in _LIMITS for _ in range(CLIENTS)))
-            return {account.spec.name: _shares(emulator, number, began_s) for number, account in enumerate(emulator.accounts)}
+            return {account.spec.name: shares(emulator, number, began_s) for number, account in enumerate(emulator.accounts)}
 
 
-def _shares(emulator: Emulator, number: int, began_s: float) -> tuple[float, float]:
+def shares(emulator: Emulator, number: int, began_s: float) -> tuple[float, float]:
+    """Of an account: the share of attempts answered 429, and the share used of what was allowed since `began_s`."""
     account = emulator.accounts[number]
     held = account.limits[0]
     assert held.limiter is not None

@@ -42,6 +42,8 @@ def serve_gateway(
     keys: Annotated[Path | None, typer.Option(help="File of gateway keys (`gateway mint`).")] = None,
     tenant: Annotated[str | None, typer.Option(help="Without --keys: whose calls these are.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Folder to keep all inputs, decisions and attempts in.")] = None,
+    redis: Annotated[str | None, typer.Option(metavar="URL", help="Redis by which replicas share the accounts' limits.")] = None,
+    replicas: Annotated[int, typer.Option(min=1, max=500, help="With --redis: how many gateways share the accounts at most.")] = 2,
     settings: Settings = None,
 ) -> None:  # fmt: skip
     """Serve OpenAI's, Anthropic's and Gemini's calls on HOST:PORT.
@@ -52,7 +54,7 @@ def serve_gateway(
 
     from live_adapter.errors import LiveConfigError
     from live_adapter.gateway_keys import GatewayKeys
-    from live_adapter.making import maker
+    from live_adapter.making import maker, replica_maker
     from live_adapter.server import GatewayApp
 
     loaded = _tools(context).load(scenario, settings or [])
@@ -61,7 +63,8 @@ def serve_gateway(
         raise LiveConfigError(f"--tenant is {tenant!r}; without --keys it must be one of the scenario's, such as {tenants[0]!r}")
     if keys is None and host not in ("127.0.0.1", "::1", "localhost"):
         raise LiveConfigError(f"--host is {host}: without --keys whoever reaches it may spend; give --keys, or listen on {HOST}")
-    app = GatewayApp(make, keys=None if keys is None else GatewayKeys(keys), tenant=tenant)
+    replica_of = None if redis is None else replica_maker(redis, replicas)
+    app = GatewayApp(make, keys=None if keys is None else GatewayKeys(keys), tenant=tenant, replica_of=replica_of)
     typer.echo(f"http://{host}:{port}/v1", err=True)
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=40)
 

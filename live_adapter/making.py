@@ -1,5 +1,8 @@
 """From a scenario to a pool that is ready to open."""
 
+import os
+import secrets
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +15,8 @@ from live_adapter.keeping import NoKeeper
 from live_adapter.keys import ReferencedKeys
 from live_adapter.pool import Pool
 from live_adapter.replaying import Recording, read_recording
+from live_adapter.replicas.renewing import Replica, Terms
+from live_adapter.replicas.store import RedisLeases
 from live_adapter.site import Site
 from policies.bundle import PolicyBundle
 from policies.layout import lay_out
@@ -56,6 +61,17 @@ def maker(
         return Pool(site, keys, keeper=keeper, clock=clock, recording=recording)
 
     return make, layout.tenant_names
+
+
+def replica_maker(redis_url: str, replicas: int) -> Callable[[Pool], Replica]:
+    """A function that makes the replica of a pool, for so many at most on the same accounts. Raises LiveConfigError when called."""
+    terms = Terms(replicas=replicas)
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+    def replica_of(pool: Pool) -> Replica:
+        return Replica(pool, RedisLeases(redis_url, pool.site.layout, name, terms.ttl_s), terms)
+
+    return replica_of
 
 
 def _recorded(journal: Path, loaded: Planned) -> Recording | None:

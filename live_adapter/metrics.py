@@ -1,11 +1,12 @@
 """Metrics in Prometheus' text format, read from the gateway's own state when they are asked for: no counter costs a call anything."""
 
 from live_adapter.pool import Pool
+from live_adapter.replicas.renewing import ALONE, LAST_LEASE, LEASED, Replica
 from policies.log import ACCOUNT_STATE_NAMES
 
 
-def exposed(pool: Pool) -> bytes:
-    """The text: what is under way, waits and has come; by tier, account and limit."""
+def exposed(pool: Pool, replica: Replica | None = None) -> bytes:
+    """The text: what is under way, waits and has come; by tier, account and limit; of a replica its lease."""
     state, layout = pool.driver.state, pool.site.layout
     pulse = state.pulse[0]
     lines = [
@@ -26,6 +27,14 @@ def exposed(pool: Pool) -> bytes:
             for limit, row in zip(layout.limits, state.limits, strict=False)
         ]),
     ]  # fmt: skip
+    if replica is not None:
+        names = [_safe(account.name) for account in layout.accounts]
+        lines += _gauge("forge1sim_lease_state", "1 for the state that the lease is in.", [
+            (f'{{state="{state}"}}', int(state == replica.state)) for state in (LEASED, LAST_LEASE, ALONE)
+        ])  # fmt: skip
+        lines += _gauge("forge1sim_account_share_ratio", "Share of an account's limits that is this replica's.", [
+            (f'{{account="{name}"}}', share_pm / 1000) for name, share_pm in zip(names, replica.shares_pm, strict=True)
+        ])  # fmt: skip
     return ("\n".join(lines) + "\n").encode()
 
 

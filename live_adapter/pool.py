@@ -143,11 +143,15 @@ class Pool:
     async def __aenter__(self) -> "Pool":
         await self.upstream.open()
         if not self._is_known:
-            self.driver.tell(UNKNOWN)
+            self.doubt()
         self._arm()
         # What is there by now stays there: to look at it again and again would be a sixth of all work.
         gc.freeze()
         return self
+
+    def doubt(self) -> None:
+        """What providers have counted so far is not known."""
+        self.driver.tell(UNKNOWN)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.drain(0.0)
@@ -201,7 +205,7 @@ class Pool:
         going = _Going(call, headers, ticket, wishes.complexity_pm)
         self._going[ticket.request] = going
         now_us = max(driver.now_us, self._now_us())
-        self._tell(
+        self.tell(
             ARRIVAL, tenant, number, wanted, 0, wishes.complexity_pm, wishes.input_tokens, 0, call.most_output_tokens,
             now_us + wishes.deadline_us, wishes.budget_nano_usd,
         )  # fmt: skip
@@ -351,7 +355,7 @@ class Pool:
 
     def _served(self, going: _Going, sent: Sent, used: Usage, status: int, first_us: int) -> None:
         self._note(going, sent, "served", status, first_us, used)
-        self._tell(SERVED, sent.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
+        self.tell(SERVED, sent.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
 
     def _break(self, going: _Going, sent: Sent, reader: StreamReader, said: Refusal) -> None:
         """A stream broke, as the provider said or did: for the client there is no other attempt."""
@@ -359,10 +363,10 @@ class Pool:
         request = going.ticket.request
         self._note(going, sent, REFUSAL_NAMES[said.kind], 200, -1, used)
         limit = self._limit_of(sent, said)
-        self._tell(
+        self.tell(
             REFUSAL, sent.slot, request, said.kind, limit, said.retry_after_us, used.input_tokens, used.cached_tokens, used.output_tokens
         )
-        self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
+        self.tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
     async def _refused(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing) -> Answer:
         body, head = await exchange.read_some(), exchange.head
@@ -375,7 +379,7 @@ class Pool:
 
     def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int) -> None:
         self._note(going, sent, REFUSAL_NAMES[refusal.kind], status, -1, Usage())
-        self._tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, self._limit_of(sent, refusal), refusal.retry_after_us)
+        self.tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, self._limit_of(sent, refusal), refusal.retry_after_us)
 
     def _limit_of(self, sent: Sent, refusal: Refusal) -> int:
         """The row of the limit that a refusal names, or -1."""
@@ -392,14 +396,14 @@ class Pool:
         for seen in limits_seen(target.site.protocol, headers, self._now_us()):
             row = target.limits.get(seen.dimension)
             if row is not None:
-                self._tell(
+                self.tell(
                     SEEN, going.ticket.slot, going.ticket.request, row, seen.limit, seen.remaining, seen.resets_us, seen.rounded_to
                 )
 
     def _gone(self, going: _Going) -> None:
         """The client is gone: its place is free, and what was used is billed."""
         used = going.used
-        self._tell(
+        self.tell(
             GONE, going.ticket.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, CLIENT_GONE
         )
 
@@ -448,7 +452,8 @@ class Pool:
     def _now_us(self) -> int:
         return self.driver.clock()
 
-    def _tell(self, kind: int, row: int, request: int, *values: int) -> None:
+    def tell(self, kind: int, row: int, request: int, *values: int) -> None:
+        """Tell the gateway what happened (`policies.inputs`)."""
         self.driver.tell(kind, row, request, *values)
         if self.driver.next_us < self._armed_us:
             self._arm()

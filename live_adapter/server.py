@@ -12,6 +12,7 @@ from live_adapter.metrics import exposed
 from live_adapter.pool import Answer, Pool
 from live_adapter.protocols.calls import Dialect
 from live_adapter.reception import receive, refusal
+from live_adapter.replicas.renewing import Replica
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,9 +26,12 @@ class GatewayApp:
     """An ASGI application before a pool. Without `keys` all calls are the one tenant's that is named: for loopback only."""
 
     def __init__(
-        self, make: Callable[[], Pool], *, keys: GatewayKeys | None = None, tenant: str | None = None, drain_s: float = 30.0
+        self, make: Callable[[], Pool], *, keys: GatewayKeys | None = None, tenant: str | None = None, drain_s: float = 30.0,
+        replica_of: Callable[[Pool], Replica] | None = None,
     ) -> None:  # fmt: skip
         self._make, self._keys, self._tenant, self._drain_s = make, keys, tenant, drain_s
+        self._replica_of = replica_of
+        self._replica: Replica | None = None
         self._pool: Pool | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -50,6 +54,8 @@ class GatewayApp:
             if message["type"] == "lifespan.startup":
                 try:
                     self._pool = await self._make().__aenter__()
+                    if self._replica_of is not None:
+                        self._replica = await self._replica_of(self._pool).__aenter__()
                 except Exception as error:
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     raise
@@ -59,6 +65,8 @@ class GatewayApp:
                 if self._watch is not None:
                     self._watch.cancel()
                 await self.pool.drain(self._drain_s)
+                if self._replica is not None:
+                    await self._replica.__aexit__()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -97,9 +105,12 @@ class GatewayApp:
             return Answer(status=200, headers={"content-type": "text/plain"}, body=b"ok\n")
         if path == "/readyz":
             ready = self._pool is not None and not self._pool.draining
-            return Answer(status=200 if ready else 503, headers={"content-type": "text/plain"}, body=b"ready\n" if ready else b"draining\n")
+            told = "ready\n" if ready else "draining\n"
+            if self._replica is not None:
+                told += f"lease: {self._replica.state}\n"
+            return Answer(status=200 if ready else 503, headers={"content-type": "text/plain"}, body=told.encode())
         if path == "/metrics":
-            return Answer(status=200, headers={"content-type": "text/plain; version=0.0.4"}, body=exposed(self.pool))
+            return Answer(status=200, headers={"content-type": "text/plain; version=0.0.4"}, body=exposed(self.pool, self._replica))
         return None
 
     def _tenant_of(self, headers: Mapping[str, str], scope: Scope) -> int | None:

@@ -209,7 +209,7 @@ def _fill_limiter(row: Row | Rows, limit: LimitRow, start_us: int, capacity_unit
     row["stamp_us"] = _window_start_us(limit, start_us)
     row["window_us"], row["offset_us"] = limit.window_us, limit.offset_us
     row["unit"] = BUCKET_UNIT if in_bucket else 1
-    row["growth_pm"], row["scale_pm"] = limit.growth_pm, 1000
+    row["growth_pm"], row["scale_pm"], row["share_pm"] = limit.growth_pm, 1000, 1000
     row["window"] = WINDOWS.index(limit.window)
     row["charge"] = CHARGES.index(limit.charge)
     row["dimension"] = DIMENSIONS.index(limit.dimension)

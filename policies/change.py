@@ -25,7 +25,7 @@ from policies.flights import add_flight
 from policies.gateway import settle_in
 from policies.layout import Layout
 from policies.limits import IN_FLIGHT as CONCURRENCY
-from policies.limits import PACED
+from policies.limits import PACED, lease, rescale
 from policies.log import BUNDLE_CHANGED, CONTROL
 from policies.notes import note
 from policies.pools import plan_tick
@@ -125,6 +125,17 @@ def _waiting_slots(gateway: Bytes) -> Ints:
 
 
 @inlined
+def _put_shares_in_force(state: State) -> None:
+    """Shares of tiers are those of what is in force of each limit, as before."""
+    tiers = state.tiers.size
+    for place in range(state.shares.size):
+        limit = state.limits[place // tiers]
+        if limit["scale_pm"] < 1000 or limit["share_pm"] < 1000:
+            rescale(state.shares, state.logs, place, limit["scale_pm"], state.pulse[0]["now_us"])
+            lease(state.shares, state.logs, place, limit["share_pm"], state.pulse[0]["now_us"])
+
+
+@inlined
 def _hold_shares(state: State) -> None:
     """What those in flight hold of the shares of their tiers."""
     for slot in range(state.requests.size):
@@ -155,6 +166,7 @@ def _begin(gateway_at: Handle, desk_at: Handle, number: int, now_us: int) -> Non
     desk.desk[0]["order_count"] = 0
     state.pulse[0]["now_us"] = now_us
     note(state, CONTROL, BUNDLE_CHANGED, -1, 0, -1, -1, -1, -1, number, 0, 0, 0)
+    _put_shares_in_force(state)
     _hold_shares(state)
     plan_tick(state, now_us)
     carry_out(state, desk)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies import gateway, learning, pools
+from policies import gateway, learning, leases, pools
 from policies.agenda import EVENT, OUT_ROWS, Agenda, bring_up, drop_first, is_before, open_agenda, put
 from policies.arena import allocate, opener
 from policies.compile import compiled, inlined, leaf, rare
@@ -25,6 +25,7 @@ from policies.inputs import (
     REFUSAL,
     SEEN,
     SERVED,
+    SHARE,
     UNKNOWN,
     input_key,
 )
@@ -171,6 +172,8 @@ def take(state: State, desk: Desk, entry: Row, user_policy: Plugged) -> None:
         pools.change_keys(state, row, entry["v0"], now_us)
     elif kind == UNKNOWN:
         learning.know_nothing(state, now_us)
+    elif kind == SHARE:
+        leases.take_share(state, row, entry["v0"], entry["v1"], entry["v2"], entry["v3"], entry["v4"], now_us, user_policy)
     carry_out(state, desk)
 
 

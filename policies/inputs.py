@@ -16,6 +16,8 @@ ACCOUNT_CAME account
 KEYS       account  keys that came (below 0: were revoked)
 UNKNOWN                                                                      what providers have counted so far is not known
 BUNDLE     number of the bundle in force from now on (`policies.change`)
+SHARE      account  share per mille  of windows           that began at   of what       of longer
+                    that is ours                          this time on    slides        ones       (`policies.leases`)
 """
 
 import numpy as np
@@ -24,7 +26,7 @@ from policies.compile import leaf
 from policies.order import ANSWERED, ARRIVED, CANCELLED, CONTROLLED, tie_key
 from policies.rows import Row
 
-NOTHING, ARRIVAL, SERVED, REFUSAL, GONE, SEEN, ACCOUNT_CAME, KEYS, UNKNOWN, BUNDLE = range(10)
+NOTHING, ARRIVAL, SERVED, REFUSAL, GONE, SEEN, ACCOUNT_CAME, KEYS, UNKNOWN, BUNDLE, SHARE = range(11)
 KEPT = 1                         # as the row of NOTHING
 VALUES = 8
 INPUT = np.dtype([(name, "<i8") for name in ("time_us", "kind", "row", "request", *(f"v{number}" for number in range(VALUES)))])

@@ -5,12 +5,15 @@ Since then the provider has refilled for at most that long, so that more than wh
 there: a level above it is cut. The answer to a request during which no other was under way tells all: a level below what
 remained is raised. With others it would not: they may reach the provider in another order than they were sent, and since.
 
+Where other replicas use the same account (`policies.leases`) what remains is there for all: it cuts a level above it, and where ours is not
+known our share of it is.
+
 Where it is not known what others, or we before a restart, have used, buckets start empty and each bucket is on trial
 (`policies.trials`): one request goes, and its answer shows what there is. Without headers more go as answers come.
 """
 
 from policies.compile import inlined, leaf, rare
-from policies.limits import DAY, FIXED, PACED, SLIDING, bring_up, rescale
+from policies.limits import DAY, FIXED, PACED, SLIDING, bring_up, rescale, scaled
 from policies.log import CONTROL, LIMIT_CHANGED
 from policies.notes import note
 from policies.rows import Plugged, Row
@@ -99,13 +102,19 @@ def _see_level(state: State, slot: int, row: int, remaining: int, rounded_to: in
     of_account = account["limit_lo"] <= row < account["limit_end"]
     is_alone = request["request"] == (account["alone"] if of_account else bucket["alone"])
     bring_up(state.limits, state.logs, row, now_us)
-    left = min(remaining * limit["unit"], limit["capacity"])
+    left = remaining * limit["unit"]
+    refill = _refill(limit, now_us - request["dispatch_us"])
+    is_of_others = limit["share_pm"] < 1000 and bucket["in_doubt"] == 0
+    if is_of_others:
+        # Each replica uses its own share (`policies.leases`): what remains, and comes in, is that of all.
+        refill = scaled(refill, 1_000_000 // limit["share_pm"])
+    elif limit["share_pm"] < 1000:
+        left = scaled(left, limit["share_pm"])
     # What is held of others may be counted already where output counts as it is produced.
-    most = left + rounded_to * limit["unit"] + _refill(limit, now_us - request["dispatch_us"]) + limit["held"]
-    limit["level"] = min(limit["level"], most)
-    if not is_alone:
+    limit["level"] = min(limit["level"], left + rounded_to * limit["unit"] + refill + limit["held"])
+    if is_of_others or not is_alone:
         return False
-    limit["level"] = max(limit["level"], left)
+    limit["level"] = max(limit["level"], min(left, limit["capacity"]))
     end_doubt(bucket)
     return True
 

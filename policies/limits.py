@@ -32,14 +32,14 @@ LIMIT = np.dtype(
     [
         # what every check touches, in one cache line
         ("level", "<i8"), ("held", "<i8"), ("stamp_us", "<i8"),     # stamp: last refill, or start of the window
-        ("capacity", "<i8"), ("rate", "<i8"),                       # in force now, after `scale_pm`
+        ("capacity", "<i8"), ("rate", "<i8"),                       # in force now, after `scale_pm` and `share_pm`
         ("window", "<i8"), ("charge", "<i8"), ("unit", "<i8"),
         ("period_used", "<i8"),                                     # since the last scaling tick, for utilization
         ("capacity_configured", "<i8"), ("rate_configured", "<i8"),
         ("window_us", "<i8"), ("offset_us", "<i8"),
         ("previous", "<i8"), ("used", "<i8"),                       # acceleration: served of last and this window
         ("log_start", "<i8"), ("log_size", "<i8"), ("log_head", "<i8"), ("log_count", "<i8"), ("grid_us", "<i8"),
-        ("growth_pm", "<i8"), ("scale_pm", "<i8"), ("dimension", "<i8"), ("_to_192_bytes", "<i8"),
+        ("growth_pm", "<i8"), ("scale_pm", "<i8"), ("dimension", "<i8"), ("share_pm", "<i8"),
     ]
 )  # fmt: skip
 
@@ -258,13 +258,25 @@ def _sliding_ready_us(limits, logs, row, missing):  # type: ignore[no-untyped-de
 @rare
 def rescale(limits, logs, row, scale_pm, now_us):  # type: ignore[no-untyped-def]
     """Set the share of the configured limit that is in force: what headers showed, at most all of it."""
+    limits[row]["scale_pm"] = min(int(scale_pm), 1000)
+    _put_in_force(limits, logs, row, now_us)
+
+
+@rare
+def lease(limits, logs, row, share_pm, now_us):  # type: ignore[no-untyped-def]
+    """Set the share of what is in force that is ours, others having the rest. A bucket gets no more tokens by it, only more room."""
+    limits[row]["share_pm"] = min(max(int(share_pm), 1), 1000)
+    _put_in_force(limits, logs, row, now_us)
+
+
+@leaf
+def _put_in_force(limits, logs, row, now_us):  # type: ignore[no-untyped-def]
     bring_up(limits, logs, row, now_us)
     limit = limits[row]
-    scale = min(int(scale_pm), 1000)
+    per_mille = limit["scale_pm"] * limit["share_pm"] // 1000
     before = allowance(limit)
-    limit["capacity"] = _in_force(limit["capacity_configured"], scale)
-    limit["rate"] = _in_force(limit["rate_configured"], scale)
-    limit["scale_pm"] = scale
+    limit["capacity"] = _in_force(limit["capacity_configured"], per_mille)
+    limit["rate"] = _in_force(limit["rate_configured"], per_mille)
     if limit["window"] <= PACED:
         limit["level"] = min(limit["level"], limit["capacity"])
     else:

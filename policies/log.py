@@ -86,5 +86,8 @@ ACCOUNT_STATE_NAMES = {
     DRAINING: "draining", NO_KEYS: "no_keys",
 }  # fmt: skip
 # control kinds (code of CONTROL)
-LIMIT_CHANGED, KEY_REVOKED, KEY_ADDED, BUNDLE_CHANGED = 1, 2, 3, 4
-CONTROL_NAMES = {LIMIT_CHANGED: "limit_changed", KEY_REVOKED: "key_revoked", KEY_ADDED: "key_added", BUNDLE_CHANGED: "bundle_changed"}
+LIMIT_CHANGED, KEY_REVOKED, KEY_ADDED, BUNDLE_CHANGED, SHARE_CHANGED = 1, 2, 3, 4, 5
+CONTROL_NAMES = {
+    LIMIT_CHANGED: "limit_changed", KEY_REVOKED: "key_revoked", KEY_ADDED: "key_added", BUNDLE_CHANGED: "bundle_changed",
+    SHARE_CHANGED: "share_changed",
+}  # fmt: skip

@@ -16,7 +16,7 @@ from policies.bundle import PolicyBundle
 from policies.change import changed_state
 from policies.errors import SchemaError
 from policies.feed import ABORT, SEND
-from policies.inputs import ACCOUNT_CAME, ARRIVAL, GONE, KEYS, REFUSAL, SEEN, SERVED, UNKNOWN
+from policies.inputs import ACCOUNT_CAME, ARRIVAL, GONE, KEYS, REFUSAL, SEEN, SERVED, SHARE, UNKNOWN
 from policies.layout import Layout, lay_out
 from policies.log import CLIENT_GONE, PREEMPTED
 from policies.rows import Bytes, Plugged
@@ -136,6 +136,10 @@ class Fed:
             self.driver.tell(UNKNOWN)
         elif chance < 0.055:
             self.driver.tell(ACCOUNT_CAME, self.r.randrange(len(self.layout.accounts)))
+        elif chance < 0.075:
+            account, share_pm = self.r.randrange(len(self.layout.accounts)), self.r.choice((0, 250, 600, 1000))
+            since_us = self.now_us - self.r.choice((0, 5_000_000, 90_000_000))
+            self.driver.tell(SHARE, account, -1, share_pm, self.r.choice((share_pm, 400)), since_us, self.r.choice((share_pm, 250)), 250)
 
     def _change(self) -> None:
         data: dict[str, Any] = random_bundle(self.r)
