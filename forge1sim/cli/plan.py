@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from forge1sim.planning.search import Round
 
 _PURCHASES = ("account", "provider", "held", "planned", "change", "USD/month", "with one fewer")
+_TITLES = {
+    "exhaustion": "when limits are full, the first of them", "usage tiers": "usage tiers that the plan counts on",
+    "interim": "until the plan is in force", "tornado": "what the plan rests on, USD a month",
+}  # fmt: skip
 
 
 def plan(
@@ -41,6 +45,9 @@ def plan(
     workers: Annotated[int | None, typer.Option("--workers", help="Runs at once (default: one for each processor).")] = None,
     backend: BackendOption = BackendName.PROCESSES,
     levers: Annotated[bool, typer.Option("--levers", help="Also simulate what is not bought: raised limits, caching, smoothing.")] = False,
+    forecast: Annotated[
+        Path | None, typer.Option("--forecast", metavar="DIR", help="Growth by the paths of forge1sim forecast --out DIR.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the planned scenario and the purchases here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the folder --out if it exists.")] = False,
     policy_folders: PolicyFolderOption = None,
@@ -51,6 +58,7 @@ def plan(
 ) -> None:  # fmt: skip
     """Find the cheapest accounts that keep all promises. Exit status 0: done; 2: bad input, or no plan keeps them."""
     from forge1sim.ask import Ask  # noqa: PLC0415
+    from forge1sim.planning.figures import bars  # noqa: PLC0415
     from forge1sim.planning.plan import plan as find_plan  # noqa: PLC0415
     from forge1sim.planning.planned import as_json as plan_json  # noqa: PLC0415
     from forge1sim.planning.write import write_plan  # noqa: PLC0415
@@ -61,11 +69,15 @@ def plan(
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
     with _progress(quiet) as on_round:
-        planned = find_plan(ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, on_round=on_round)
+        planned = find_plan(
+            ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, forecast=forecast, on_round=on_round
+        )
     if out is not None:
         with result_folder(out, force=force) as folder:
             write_plan(planned, ask, folder)
             (folder / MARK).write_text(to_json(plan_json(planned)), encoding="utf-8")
+            if planned.answers.tornado:
+                bars(planned.answers.tornado)[0].write_html(folder / "tornado.html", include_plotlyjs=True)
     if as_json:
         print_json(plan_json(planned))
     else:
@@ -112,7 +124,9 @@ def _print(planned: "Planned", no_color: bool) -> None:
 
 
 def _print_answers(planned: "Planned", no_color: bool) -> None:
-    """What accounts and levers are worth, and what the bill comes to per unit."""
+    """What accounts and levers are worth, what the bill comes to per unit, dates, the meantime, and what the plan rests on."""
+    from forge1sim.planning.told import SOON, answer_tables  # noqa: PLC0415
+
     answers = planned.answers
     worth = [
         (
@@ -130,3 +144,5 @@ def _print_answers(planned: "Planned", no_color: bool) -> None:
         (one.name, one.usd_per_month, one.per(one.requests), one.per(one.tokens / 1e6), one.per(one.tenants)) for one in answers.unit_costs
     ]
     print_table(("tier", "USD/month", "a request", "a million tokens", "a tenant"), units, title="unit costs", no_color=no_color)
+    for name, table in answer_tables(answers, SOON).items():
+        print_table(tuple(table), zip(*table.values(), strict=True), title=_TITLES[name], no_color=no_color)

@@ -9,26 +9,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import PlanError
-from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.demand import Demand
 from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
+from forge1sim.planning.growth import DAYS_PER_MONTH
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.simulated import Day, Simulated, Simulator
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import paired_interval
 from policies.schema import Account
 
+if TYPE_CHECKING:
+    from forge1sim.planning.exhaustion import Exhaustion
+    from forge1sim.planning.interim import Interim
+    from forge1sim.planning.tornado import Tornado
+
 Floats = NDArray[np.float64]
 MOST_RAISED = 3                     # limits, those of the highest rent
 MONTHS = 12
-DAYS_PER_MONTH = MONTH_US / 86_400e6
 _CACHED_MORE, _SMOOTHER, _RAISED, _HALF = 0.2, 0.8, 1.25, 0.5
 _SOLVE_S = 20.0
 
@@ -126,12 +130,15 @@ class Month:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """All answers about a plan; `levers` is empty where none were tried."""
+    """All answers about a plan; `levers` is empty, and `tornado` None, where none were asked for."""
 
     worth: tuple[Worth, ...]
     levers: tuple[Lever, ...]
     unit_costs: tuple[UnitCost, ...]
     cash: tuple[Month, ...]
+    exhaustion: "Exhaustion | None" = None
+    interim: "Interim | None" = None
+    tornado: "Tornado | None" = None
 
 
 def answers_of(
@@ -185,7 +192,7 @@ def worth_of(options: Options, best: Simulated, known: dict[Plan, Simulated], re
         above, below = known.get(more.get(row, best.plan)), known.get(fewer.get(row, best.plan))
         yield Worth(
             name=entry.name, rents=rents[row] if best.plan.counts[row] else (), more=_between(best, above) if row in more else None,
-            fewer=_between(best, below) if row in fewer else None, breaks=_broken(below) if row in fewer and below else (),
+            fewer=_between(best, below) if row in fewer else None, breaks=broken(below) if row in fewer and below else (),
         )  # fmt: skip
 
 
@@ -206,7 +213,8 @@ def difference(before_usd: Floats, after_usd: Floats, fixed_usd: float = 0.0) ->
     return Difference(usd_per_month=mean, low=mean if alike else -np.inf, high=mean if alike else np.inf)
 
 
-def _broken(one: Simulated) -> tuple[str, ...]:
+def broken(one: Simulated) -> tuple[str, ...]:
+    """Promises that do not hold, and what there is too much of."""
     return (*(promise.name for promise in one.promises if not promise.holds), *one.over)
 
 
@@ -217,7 +225,7 @@ def try_levers(
     wanted = [(name, overrides) for name, overrides in levers_of(demand, best.plan, rents) if overrides]
     seen = simulator.changed([(best.plan, overrides) for _, overrides in wanted], seeds)
     found = [
-        Lever(name=name, difference=difference(best.running_usd, one.running_usd), keeps_promises=one.holds, breaks=_broken(one))
+        Lever(name=name, difference=difference(best.running_usd, one.running_usd), keeps_promises=one.holds, breaks=broken(one))
         for (name, _), one in zip(wanted, seen, strict=True)
     ]
     return sorted(found, key=lambda one: one.difference.usd_per_month)
@@ -342,16 +350,18 @@ def _growth(options: Options, tier: str, weeks: float) -> float:
 
 def as_json(answers: Answers) -> dict[str, Any]:
     """Ready for JSON."""
+    from forge1sim.planning.told import exhaustion_json, interim_json, tornado_json
+
     return {
         "worth": [
             {
                 "name": one.name, "marginal_rent_usd_per_month": one.rent_usd_per_month, "limits": [asdict(rent) for rent in one.rents],
-                "one_more": _told(one.more), "one_fewer": _told(one.fewer), "one_fewer_breaks": list(one.breaks),
+                "one_more": difference_json(one.more), "one_fewer": difference_json(one.fewer), "one_fewer_breaks": list(one.breaks),
             }
             for one in answers.worth
         ],
         "levers": [
-            {"name": one.name, "keeps_promises": one.keeps_promises, "breaks": list(one.breaks)} | (_told(one.difference) or {})
+            {"name": one.name, "keeps_promises": one.keeps_promises, "breaks": list(one.breaks)} | (difference_json(one.difference) or {})
             for one in answers.levers
         ],
         "unit_costs": [
@@ -362,10 +372,14 @@ def as_json(answers: Answers) -> dict[str, Any]:
             for one in answers.unit_costs
         ],
         "cash_by_month": [asdict(one) | {"usd": one.usd} for one in answers.cash],
+        "exhaustion": exhaustion_json(answers.exhaustion) if answers.exhaustion else None,
+        "interim": interim_json(answers.interim) if answers.interim else None,
+        "tornado": tornado_json(answers.tornado) if answers.tornado else None,
     }  # fmt: skip
 
 
-def _told(one: Difference | None) -> dict[str, Any] | None:
+def difference_json(one: Difference | None) -> dict[str, Any] | None:
+    """Ready for JSON, and in words."""
     if one is None:
         return None
     low, high = (value if isfinite(value) else None for value in (one.low, one.high))

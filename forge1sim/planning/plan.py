@@ -1,7 +1,7 @@
 """`plan`: what to contract and how much to reserve, verified in simulation, and how much better it could be at most."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -12,38 +12,32 @@ from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.answers import Answers, answers_of
-from forge1sim.planning.bound import (
-    Bounds,
-    Draw,
-    arrived_per_day,
-    bounds_of,
-    draws_of,
-    floor_usd_per_month,
-    pricings_of,
-)
+from forge1sim.planning.bound import Bounds, Draw, floor_usd_per_month
+from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
+from forge1sim.planning.finding import OnRound, find
+from forge1sim.planning.growth import Growth, growth_of
+from forge1sim.planning.interim import Interim, interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
-from forge1sim.planning.proposed import proposals_of
-from forge1sim.planning.reach import Reach
-from forge1sim.planning.search import Round, Search
-from forge1sim.planning.simulated import Promise, Simulated, Simulator, prices_of
-from forge1sim.planning.survival import losses_of
+from forge1sim.planning.search import Search
+from forge1sim.planning.simulated import Promise, Simulated, Simulator
+from forge1sim.planning.tornado import tornado_of
 from forge1sim.statistics.means import mean_interval
 
 FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
 MOST_VERIFIED = 5
 MOST_MINUTES = 20.0
-OnRound = Callable[[Round], None]
 
 
 def plan(
     scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES,
-    levers: bool = False, on_round: OnRound = lambda _: None,
+    levers: bool = False, forecast: Path | None = None, on_round: OnRound = lambda _: None,
 ) -> Planned:  # fmt: skip
     """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
 
     Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. With
-    `levers`, what else would help is simulated, too. `on_round` is called after each round.
+    `levers`, what else would help is simulated, too. Demand grows as `forecast` says, a folder of `forge1sim forecast --out`, else as
+    the terms or the groups do. `on_round` is called after each round.
 
     Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
     """
@@ -53,41 +47,36 @@ def plan(
     loaded = ask.load()
     if not loaded.slos:
         raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
-    options, terms = Options(loaded), loaded.scenario.plan
-    seeds = range(ask.seed, ask.seed + terms.draws)
-    draws, demand = draws_of(Reach(options), seeds)
-    prices = prices_of(loaded, arrived_per_day(draws))
-    proposed = proposals_of(demand, prices)
-    bounds = bounds_of(demand, prices, seeds, pricings_of(demand, prices))
-    if options.size > MOST_PLANS:
-        options = options.around(proposed[0] if proposed else options.largest)
-    fixed = np.array([options.fixed_usd_per_month(one) for one in options.plans])
-    simulator = Simulator(
-        ask=ask, options=options, prices=prices, confidence=terms.confidence, losses=losses_of(options, draws), workers=workers,
-        backend=backend,
-    )  # fmt: skip
-    search = Search(options, simulator, fixed + bounds.of(options.plans, ()), seeds)
-
-    def after(made: Round) -> None:
-        search.bounds_usd = fixed + bounds.of(options.plans, list(search.seen.values()))
-        on_round(made)
-
+    growth = growth_of(loaded, forecast)
+    growth.overrides(loaded, growth.points()[-1])       # what cannot be scaled is told before the search
     until_s = began_s + 60 * minutes
-    search.run([*first_of(options), *proposed], until_s, after)
+    found = find(ask, until_s=until_s, workers=workers, backend=backend, on_round=on_round)
+    search, simulator, after, terms = found.search, found.simulator, found.after, loaded.scenario.plan
     verified = _verify(search, simulator, until_s, after)
     _look_one_below(search, after)
     assert search.best is not None
-    answers = answers_of(demand, search.best, list(search.seen.values()), simulator, seeds, levers=levers)
-    return _told(search, bounds, draws, verified, answers, began_s)
+    answers = answers_of(found.demand, search.best, list(search.seen.values()), simulator, search.seeds, levers=levers)
+    answers = replace(
+        answers, exhaustion=_exhaustion(search, simulator, growth), interim=_interim(search, simulator),
+        tornado=tornado_of(found, minutes=minutes) if terms.tornado.is_asked else None,
+    )  # fmt: skip
+    return _told(search, found.bounds, found.draws, verified, answers, began_s)
 
 
-def first_of(options: Options) -> list[Plan]:
-    """What is looked at first: what is held, and everything that may be had, under each reservation."""
-    first = [options.held]
-    for reservation in range(len(options.reservations)):
-        largest = options.largest
-        first.append(Plan(counts=largest.counts, states=largest.states, reservation=reservation))
-    return list(dict.fromkeys(first))
+def _exhaustion(search: Search, simulator: Simulator, growth: Growth) -> Exhaustion:
+    assert search.best is not None
+    held = _held(search)
+    return exhaustion_of(simulator, search.seeds, search.best.plan, growth, held=held is not None and not held.impossible)
+
+
+def _interim(search: Search, simulator: Simulator) -> Interim:
+    assert search.best is not None
+    return interim_of(simulator, search.seeds, search.best, _held(search))
+
+
+def _held(search: Search) -> Simulated | None:
+    """What is held today, if the terms allow to keep it."""
+    return search.seen.get(search.place.get(search.options.held, -1))
 
 
 def _verify(search: Search, simulator: Simulator, until_s: float, on_round: OnRound) -> Simulated:
@@ -167,7 +156,7 @@ def _told(
         total=total / best.usd_per_month if best.usd_per_month > 0 else 0.0,
         controllable=total / decided if decided > 0 else 0.0,
     )  # fmt: skip
-    held = search.seen.get(search.place.get(options.held, -1))
+    held = _held(search)
     return Planned(
         name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held,
         refused=tuple(search.plans[row] for row in np.flatnonzero(search.refused)), items=_items(search, best), gaps=gaps,
