@@ -20,11 +20,13 @@ from forge1sim.metrics.metrics import Metrics
 from forge1sim.metrics.tables import FLOW
 from forge1sim.planning.growth import Growth
 from forge1sim.planning.options import Plan
-from forge1sim.planning.simulated import Day, Simulator, day_from, promises_of
+from forge1sim.planning.simulated import Day, Simulator, day_from, day_of, promises_of
 from policies.layout import Layout, LimitRow, lay_out
 
 Floats = NDArray[np.float64]
 Name = tuple[str, str]              # account entry, limit
+_WHOLE = ("rpd", "tpd", "spend")    # limits of which a whole window is told, not its busiest part
+_HALVINGS = 3
 _TOKENS_OF = {"input": ("input_tokens",), "uncached_input": ("input_tokens",), "output": ("output_tokens",)}
 
 
@@ -51,7 +53,7 @@ class When:
 
 @dataclass(frozen=True, kw_only=True)
 class Filled:
-    """A limit of an entry's accounts under one plan: how full it gets at the start (1: all of it), and when it is full."""
+    """A limit of an entry's accounts under one plan: the share of it that is used at the start, and when it is full."""
 
     use: float
     full: When
@@ -97,7 +99,7 @@ class Exhaustion:
 
 @dataclass(frozen=True, kw_only=True)
 class Grown:
-    """A day with how full each limit got in its fullest account."""
+    """A day with the share of each limit that was used in its fullest account."""
 
     day: Day
     use: dict[Name, float]
@@ -105,10 +107,12 @@ class Grown:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """A plan at each point: use by limit, shape (points, draws), and which promises broke."""
+    """A plan at each point: use by limit, shape (points, draws); which promises break, up to which point none does, from which on some."""
 
     use: dict[Name, Floats]
-    broken: list[tuple[str, ...]]
+    broken: tuple[str, ...]
+    kept_to: float | None
+    broken_from: float | None
 
 
 def exhaustion_of(simulator: Simulator, seeds: Sequence[int], planned: Plan, growth: Growth, *, held: bool) -> Exhaustion:
@@ -125,24 +129,37 @@ def exhaustion_of(simulator: Simulator, seeds: Sequence[int], planned: Plan, gro
     )
     return Exhaustion(
         growth=growth.words, until=_date(options.loaded.scenario.start, growth.days) or "", limits=limits,
-        held=_kept_until(before, growth, points, options.loaded.scenario.start) if before else None,
-        planned=_kept_until(seen, growth, points, options.loaded.scenario.start),
+        held=_kept_until(before, growth, options.loaded.scenario.start) if before else None,
+        planned=_kept_until(seen, growth, options.loaded.scenario.start),
     )  # fmt: skip
 
 
-def _look(
-    simulator: Simulator, seeds: Sequence[int], plans: Sequence[Plan], growth: Growth, points: Sequence[float]
-) -> list[_Seen]:
+def _look(simulator: Simulator, seeds: Sequence[int], plans: Sequence[Plan], growth: Growth, points: Sequence[float]) -> list[_Seen]:
     loaded = simulator.options.loaded
-    wanted = [(plan, growth.overrides(loaded, point)) for plan in plans for point in points]
-    grown = simulator.each(wanted, seeds, grown_of)
+    grown = simulator.each([(plan, growth.overrides(loaded, point)) for plan in plans for point in points], seeds, grown_of)
     found = []
-    for row in range(len(plans)):
+    for row, plan in enumerate(plans):
         mine = grown[row * len(points) : (row + 1) * len(points)]
         use = {name: np.array([[day.use[name] for day in days] for days in mine]) for name in mine[0][0].use}
-        promises = [promises_of(loaded, [day.day for day in days], simulator.confidence) for days in mine]
-        found.append(_Seen(use=use, broken=[tuple(one.name for one in of if not one.holds) for of in promises]))
+        broken = [_broken(simulator, [day.day for day in days]) for days in mine]
+        at = next((point for point, of_point in enumerate(broken) if of_point), len(points))
+        last, first = (points[at - 1] if at else None), (points[at] if at < len(points) else None)
+        names = broken[at] if first is not None else ()
+        for _ in range(_HALVINGS if last is not None and first is not None else 0):
+            assert last is not None
+            assert first is not None
+            between = (last + first) / 2
+            days = simulator.each([(plan, growth.overrides(loaded, between))], seeds, day_of)[0]
+            if of_between := _broken(simulator, days):
+                first, names = between, of_between
+            else:
+                last = between
+        found.append(_Seen(use=use, broken=names, kept_to=last, broken_from=first))
     return found
+
+
+def _broken(simulator: Simulator, days: Sequence[Day]) -> tuple[str, ...]:
+    return tuple(one.name for one in promises_of(simulator.options.loaded, days, simulator.confidence) if not one.holds)
 
 
 def grown_of(ask: Ask) -> Grown:
@@ -155,8 +172,8 @@ def grown_of(ask: Ask) -> Grown:
 
 
 def use_of(metrics: Metrics, layout: Layout) -> dict[Name, float]:
-    """How full each limit of an entry gets in its fullest account, over what counts as full: 1 is full."""
-    measured = limit_use(metrics).max(axis=0) / FULL_RATIO
+    """The share of each limit of an entry that is used in its fullest account, in its fullest window."""
+    measured = limit_use(metrics).max(axis=0)
     found: dict[Name, float] = {}
     for row, limit in enumerate(layout.limits):
         if limit.window == "acceleration":
@@ -165,6 +182,11 @@ def use_of(metrics: Metrics, layout: Layout) -> dict[Name, float]:
         name = (layout.accounts[limit.account].spec.name, _named(layout, limit))
         found[name] = max(found.get(name, 0.0), use)
     return found
+
+
+def full_at(limit: str) -> float:
+    """The share of a limit, by its name, from which on it counts as full."""
+    return 1.0 if limit.split()[1] in _WHOLE else FULL_RATIO
 
 
 def _named(layout: Layout, limit: LimitRow) -> str:
@@ -203,11 +225,11 @@ def _taken(metrics: Metrics, deployments: Sequence[int], charge: str) -> Floats:
 def _filled(seen: _Seen | None, name: Name, dated: Callable[[Floats], When]) -> Filled | None:
     if seen is None or name not in seen.use:
         return None
-    return Filled(use=float(seen.use[name][0].mean()), full=dated(seen.use[name]))
+    return Filled(use=float(seen.use[name][0].mean()), full=dated(seen.use[name] / full_at(name[1])))
 
 
 def _when(growth: Growth, points: Sequence[float], start: datetime, use: Floats) -> When:
-    """The days on which use, shape (points, draws), gets to 1, over draws and paths."""
+    """The days on which use, shape (points, draws), as a share of what counts as full, gets to 1, over draws and paths."""
     crossed = [_crossing(points, of_draw) for of_draw in use.T]
     days = np.array([growth.days_to(point) if np.isfinite(point) else np.full(len(growth.days_to(points[0])), np.inf) for point in crossed])
     likely = float(np.quantile(days if growth.tail else days[:, 0], 0.5, method="lower"))
@@ -230,12 +252,11 @@ def _crossing(points: Sequence[float], use: Floats) -> float:
     return float(np.interp(1.0, [use[at - 1], use[at]], [points[at - 1], points[at]]))
 
 
-def _kept_until(seen: _Seen, growth: Growth, points: Sequence[float], start: datetime) -> KeptUntil:
+def _kept_until(seen: _Seen, growth: Growth, start: datetime) -> KeptUntil:
     """By the likely path, between which two simulated points promises break first."""
-    at = next((row for row, broken in enumerate(seen.broken) if broken), len(points))
-    last = _date(start, growth.until(points[at - 1])) if at else None
-    first = _date(start, float(growth.days_to(points[at])[0])) if at < len(points) else None
-    return KeptUntil(last=last, first_broken=first, breaks=seen.broken[at] if first else ())
+    last = None if seen.kept_to is None else _date(start, growth.until(seen.kept_to))
+    first = None if seen.broken_from is None else _date(start, float(growth.days_to(seen.broken_from)[0]))
+    return KeptUntil(last=last, first_broken=first, breaks=seen.broken if first else ())
 
 
 def _date(start: datetime, days: float) -> str | None:

@@ -14,6 +14,7 @@ from forge1sim.errors import PlanError
 from forge1sim.experiments.workers import as_finished
 from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.spending import Spent, spent_of_flows
 from forge1sim.planning.survival import Loss, override_of
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.scenario.terms import PlanTerms
@@ -36,7 +37,8 @@ class Day:
 
     `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those refused for the client's own limits
     or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order. `served` counts answers by provider;
-    what ends in `_by_tier` is of the answered, with what their attempts cost; `usd_by_account` is what was paid for tokens, by account.
+    what ends in `_by_tier` is of the answered, with what their attempts cost; `usd_by_account` is what was paid for tokens, by account,
+    `spent` the same by tier and model with what was bought for it.
     """
 
     arrived: tuple[int, ...]
@@ -49,6 +51,7 @@ class Day:
     usd_by_tier: tuple[float, ...] = ()
     tokens_by_tier: tuple[int, ...] = ()
     usd_by_account: dict[str, float] = field(default_factory=dict)
+    spent: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +165,7 @@ def day_of(ask: Ask) -> Day:
 def day_from(result: "RunResult") -> Day:
     """What a replication came to."""
     from forge1sim.metrics import columns as c
+    from forge1sim.metrics.interval_tables import flow_table
     from forge1sim.metrics.tables import TENANT, tier_counts
 
     tiers = result.metrics.state.tier
@@ -177,6 +181,7 @@ def day_from(result: "RunResult") -> Day:
         served=_by_provider(result.summary["accounts"].values()), served_by_tier=tuple(served.tolist()),
         usd_by_tier=tuple((usd / 1e9).tolist()), tokens_by_tier=tuple(tokens.tolist()),
         usd_by_account={name: row["cost_nano_usd"] / 1e9 for name, row in result.summary["accounts"].items()},
+        spent=spent_of_flows(flow_table(result.metrics)),
     )  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def exhaustion_sentences(one: Exhaustion) -> Iterator[str]:
     yield f"The plan {_kept(one.planned, one.until)}."
     full = [row for row in one.limits if row.planned and row.planned.full.date]
     later = sorted((row for row in full if row.planned and not row.planned.full.at_start), key=lambda row: _order(row.planned))
-    told = f"Of the plan's limits {sum(row.planned is not None for row in one.limits)}, {len(full) - len(later)} are full from the start"
+    told = f"{len(full) - len(later)} of the plan's {sum(row.planned is not None for row in one.limits)} limits are full from the start"
     if later and later[0].planned:
         told += f"; the first of the others is {later[0].account}'s {later[0].limit}: {later[0].planned.full.shown(one.not_within)}"
     yield f"{told}."
