@@ -79,6 +79,8 @@ def plan(
     """
     from forge1sim.ask import Ask  # noqa: PLC0415
     from forge1sim.planning.figures import bars  # noqa: PLC0415
+    from forge1sim.planning.infeasible import NoPlanError  # noqa: PLC0415
+    from forge1sim.planning.infeasible import as_json as infeasible_json  # noqa: PLC0415
     from forge1sim.planning.plan import plan as find_plan  # noqa: PLC0415
     from forge1sim.planning.planned import as_json as plan_json  # noqa: PLC0415
     from forge1sim.planning.write import write_plan  # noqa: PLC0415
@@ -89,9 +91,14 @@ def plan(
     loaded = load(scenario, settings, seed=seed, policy_folders=policy_folders, data_folders=data_folders)
     ask = Ask(scenario=str(scenario), overrides=tuple(settings or ()), seed=loaded.seed)
     with _progress(quiet) as on_round:
-        planned = find_plan(
-            ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, forecast=forecast, on_round=on_round
-        )
+        try:
+            planned = find_plan(
+                ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, forecast=forecast, on_round=on_round
+            )
+        except NoPlanError as error:
+            if as_json:
+                print_json({"infeasible": infeasible_json(error.found)})
+            raise
     if out is not None:
         with result_folder(out, force=force) as folder:
             write_plan(planned, ask, folder)
@@ -134,9 +141,10 @@ def variance(
 def _print_variance(found: "Variance", no_color: bool) -> None:
     parts = [
         ("volume", found.volume), ("mix", found.mix), ("  of models", found.models), ("  of lengths", found.lengths),
-        ("cache", found.cache), ("price", found.price), ("retries", found.retries), *([("accounts", found.accounts)] if found.accounts is not None else []),
+        ("cache", found.cache), ("price", found.price), ("retries", found.retries),
+        *([] if found.accounts is None else [("accounts", found.accounts)]),
     ]  # fmt: skip
-    rows = [("budget", found.budget_nano_usd / 1e9), *((name, (nano_usd or 0) / 1e9) for name, nano_usd in parts)]
+    rows = [("budget", found.budget_nano_usd / 1e9), *((name, nano_usd / 1e9) for name, nano_usd in parts)]
     title = f"{found.duration_us / 86_400e6:.4g} days of {found.source}"
     print_table(("part", "USD"), [*rows, ("actual", found.actual_nano_usd / 1e9)], title=title, no_color=no_color)
     more = found.actual_nano_usd - found.budget_nano_usd

@@ -16,6 +16,7 @@ from forge1sim.planning.bound import Bounds, Draw, floor_usd_per_month
 from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
 from forge1sim.planning.finding import OnRound, find
 from forge1sim.planning.growth import Growth, growth_of
+from forge1sim.planning.infeasible import NoPlanError, infeasible_of
 from forge1sim.planning.interim import Interim, interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
@@ -39,7 +40,7 @@ def plan(
     `levers`, what else would help is simulated, too. Demand grows as `forecast` says, a folder of `forge1sim forecast --out`, else as
     the terms or the groups do. `on_round` is called after each round.
 
-    Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
+    Raises NoPlanError (no plan keeps the promises), PlanError (contradictory terms), ScenarioError or WorkloadError.
     """
     began_s, ask = time.perf_counter(), Ask.of(scenario)
     if not (isfinite(minutes) and minutes > 0):
@@ -85,7 +86,7 @@ def _verify(search: Search, simulator: Simulator, until_s: float, on_round: OnRo
     for attempt in range(MOST_VERIFIED):
         best = search.best
         if best is None:
-            raise PlanError(why_none(search))
+            raise NoPlanError(infeasible_of(search, simulator))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
         surer = replace(simulator, confidence=share)
         first = simulator.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
@@ -97,25 +98,6 @@ def _verify(search: Search, simulator: Simulator, until_s: float, on_round: OnRo
     raise PlanError(
         f"the {MOST_VERIFIED} best plans kept the promises on {terms.draws} draws, but not on fresh ones; "
         f"raise plan.draws, so that fewer plans look good by luck"
-    )
-
-
-def why_none(search: Search) -> str:
-    """Why no plan keeps all promises: what the largest ones break, by how much, and what they would keep."""
-    tried = [one for one in search.seen.values() if not one.impossible]
-    if not tried:
-        one = next(iter(search.seen.values()))
-        return f"no plan of the terms can be simulated; the first: {one.impossible}"
-    closest = min(tried, key=lambda one: (sum(not promise.holds for promise in one.promises), len(one.over), -sum(one.plan.counts)))
-    broken = [
-        f"{promise.name!r} ({promise.tier}.{promise.metric} {promise.target}) comes to {promise.mean:.4g}"
-        for promise in (*closest.promises, *closest.after_losses) if not promise.holds
-    ]  # fmt: skip
-    left = int(search.open.sum())
-    more = f"; {left:,} plans were not simulated in time, give more minutes" if left else ""
-    return (
-        f"no plan that the terms allow keeps all promises. Closest is {search.options.shown(closest.plan)}: "
-        f"{'; '.join((*broken, *closest.over))}. Allow more accounts in plan.accounts, or promise less{more}"
     )
 
 

@@ -138,7 +138,7 @@ def variance_of(budget: Budget, actual: Actual) -> Variance:
     more = Fraction(sum(one.answers for one in actual.spent)) / (answers * scale)
     tokens, unanswered = (scale * sum(getattr(one, name) for one in budget.spent) for name in ("answers_nano_usd", "unanswered_nano_usd"))
     fees = actual.fees_nano_usd
-    fees_planned = 0 if fees is None else round(Fraction(budget.fees_nano_usd_per_month * actual.duration_us, MONTH_US))
+    fees_planned = 0 if fees is None else budget.fees_nano_usd_per_month * actual.duration_us // MONTH_US
     steps = [_step(name, planned, real, budget.prices) for name in ("models", "lengths", "cache", "price")]
     retries = sum(one.unanswered_nano_usd for one in actual.spent)
     so_far = [tokens + unanswered, (tokens + unanswered) * more, *(step + unanswered * more for step in steps), steps[-1] + retries]

@@ -1,0 +1,306 @@
+"""Where no plan of the terms keeps all promises: which of what is asked conflicts, and the ways out, each simulated on the same draws.
+
+A promise conflicts with the bound on accounts of an entry if more of these alone would keep it, all other entries at their most. Where
+none alone would, but all together, it conflicts with all bounds together; else with what accounts do not change. Ways out are priced as
+plans are, refusals included, so that a promise that is lowered is not free.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from forge1sim.errors import PlanError
+from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.scaling import demand_times
+from forge1sim.planning.search import Search
+from forge1sim.planning.simulated import Promise, Simulated, Simulator
+
+MOST_ENTRIES, DOUBLINGS = 8, 5      # entries of which more are tried, those of the lowest fees; up to 16 accounts more of each
+_DEMAND_HALVINGS = 5
+NOT_ACCOUNTS = "what no number of accounts changes: deadlines, speed and quality of models, clients' own limits, or a limit that stays"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """A promise that the closest plan breaks, and what it comes to there."""
+
+    name: str
+    tier: str
+    metric: str
+    target: str
+    comes_to: float
+
+    def shown(self) -> str:
+        """In words."""
+        return f"{self.name!r} ({self.tier}.{self.metric} {self.target})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """Requirements that cannot be kept together; `any_one`: giving up any one of them would do."""
+
+    requirements: tuple[str, ...]
+    any_one: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayOut:
+    """A relaxation with which all promises (as it leaves them) hold, what it costs in all, and the setting that says it."""
+
+    words: str
+    setting: str
+    usd_per_month: float
+    keeps_promises: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infeasible:
+    """Why nothing fits: the closest plan in words, what it breaks, conflicts, and ways out, the cheapest first."""
+
+    closest: str
+    closest_usd_per_month: float
+    broken: tuple[Broken, ...]
+    over: tuple[str, ...]
+    conflicts: tuple[Conflict, ...]
+    ways_out: tuple[WayOut, ...]
+    left: int
+
+    @property
+    def cheapest(self) -> WayOut | None:
+        """Of all ways out."""
+        return self.ways_out[0] if self.ways_out else None
+
+    @property
+    def cheapest_keeping_promises(self) -> WayOut | None:
+        """Of those that lower no promise and turn away no demand."""
+        return next((one for one in self.ways_out if one.keeps_promises), None)
+
+
+class NoPlanError(PlanError):
+    """No plan of the terms keeps all promises; `found` says why, and what would help."""
+
+    def __init__(self, found: Infeasible) -> None:
+        self.found = found
+        super().__init__("\n".join(lines_of(found)))
+
+
+def infeasible_of(search: Search, simulator: Simulator) -> Infeasible:
+    """Look for conflicts and ways out by further simulations. Raises PlanError if no plan can be simulated at all."""
+    tried = [one for row, one in search.seen.items() if not one.impossible and not search.refused[row]]
+    if not tried:
+        raise PlanError(_nothing(search))
+    closest = min(tried, key=lambda one: (_missing(one), len(one.over), -sum(one.plan.counts)))
+    look = _Look(search, simulator, closest)
+    ways = [*look.more_accounts(), *look.lower_promises(), *look.less_demand(), *look.wider_bounds()]
+    return Infeasible(
+        closest=search.options.shown(closest.plan), closest_usd_per_month=closest.usd_per_month, broken=tuple(look.broken),
+        over=closest.over, conflicts=tuple(look.conflicts()), ways_out=tuple(sorted(ways, key=lambda one: one.usd_per_month)),
+        left=int(search.open.sum()),
+    )  # fmt: skip
+
+
+def _missing(one: Simulated) -> int:
+    return sum(not promise.holds for promise in (*one.promises, *one.after_losses))
+
+
+def _nothing(search: Search) -> str:
+    if not search.refused.any():
+        return f"no plan of the terms can be simulated; the first: {next(iter(search.seen.values())).impossible}"
+    return "every plan that kept all promises on the draws broke one on fresh ones; raise plan.draws, so that fewer look good by luck"
+
+
+class _Look:
+    """Simulations about the closest plan."""
+
+    def __init__(self, search: Search, simulator: Simulator, closest: Simulated) -> None:
+        self.search, self.simulator, self.closest = search, simulator, closest
+        self.options: Options = search.options
+        counts = tuple(max(count, entry.at_most) for count, entry in zip(closest.plan.counts, self.options.entries, strict=True))
+        self.base = Plan(counts=counts, states=self.options.largest.states, reservation=closest.plan.reservation)
+        promises = [one for one in (*closest.promises, *closest.after_losses) if not one.holds]
+        self.broken = [
+            Broken(name=one.name, tier=one.tier, metric=one.metric, target=one.target, comes_to=one.mean) for one in promises
+        ]
+        self.kept_by: dict[str, set[int]] = {one.name: set() for one in self.broken}
+        self.kept_by_all: set[str] = set()
+
+    def _seen(self, plans: Sequence[Plan]) -> list[Simulated]:
+        return self.simulator(plans, self.search.seeds)
+
+    def more_accounts(self) -> list[WayOut]:
+        """The fewest more of each entry alone that keep all promises; where none does, so many more of all."""
+        if not self.broken:
+            return []
+        rows = sorted(range(len(self.options.entries)), key=lambda row: self.options.entries[row].states[0].usd_per_month)[:MOST_ENTRIES]
+        found = [way for row in rows if (way := self._fewest_more([row])) is not None]
+        if not all(self.kept_by.values()):
+            everything = self._fewest_more(range(len(self.options.entries)))
+            found += [everything] if everything is not None and not found else []
+        return found
+
+    def _fewest_more(self, rows: Sequence[int]) -> WayOut | None:
+        too_few, enough = 0, None
+        for more in (2**power for power in range(DOUBLINGS)):
+            one = self._with_more(rows, more)
+            if one.keeps_promises:
+                enough = (more, one)
+                break
+            too_few = more
+        while enough is not None and enough[0] - too_few > 1:
+            between = (enough[0] + too_few) // 2
+            one = self._with_more(rows, between)
+            too_few, enough = (too_few, (between, one)) if one.keeps_promises else (between, enough)
+        if enough is None or enough[1].over:
+            return None
+        more = enough[0]
+        names = [f"{self.options.entries[row].name} (at_most {self.base.counts[row] + more})" for row in rows]
+        setting = "at_most and permission in plan.accounts"
+        words = f"{more} more of {', '.join(names)}, with the provider's permission"
+        return WayOut(words=words, setting=setting, usd_per_month=enough[1].usd_per_month, keeps_promises=True)
+
+    def _with_more(self, rows: Sequence[int], more: int) -> Simulated:
+        counts = tuple(count + more * (row in rows) for row, count in enumerate(self.base.counts))
+        plan = Plan(counts=counts, states=self.base.states, reservation=self.base.reservation)
+        one = self._seen([plan])[0]
+        kept = {promise.name for promise in one.promises if promise.holds} & self.kept_by.keys()
+        kept -= {promise.name for promise in one.after_losses if not promise.holds}
+        for name in kept:
+            if len(rows) == 1:
+                self.kept_by[name].add(rows[0])
+            else:
+                self.kept_by_all.add(name)
+        return one
+
+    def lower_promises(self) -> list[WayOut]:
+        """Every broken promise lowered to what the closest plan is sure to keep, if that is all that is wrong."""
+        slos = {slo.name: slo for slo in self.options.loaded.slos}
+        broken = [one for one in self.closest.promises if not one.holds]
+        if not broken or self.closest.over or any(not one.holds for one in self.closest.after_losses):
+            return []
+        names = [slo.name for slo in self.options.loaded.slos]
+        targets = []
+        for one in broken:
+            values = np.array([day.slo[names.index(one.name)] for day in self.closest.days])
+            if np.isnan(values).any():
+                return []
+            field = "at_least" if slos[one.name].at_least is not None else "at_most"
+            targets.append((one, field, sure_target(values, field, 1 - self.simulator.confidence, len(names))))
+        words = ", ".join(f"{one.name!r} {field} {target:.4g}" for one, field, target in targets)
+        setting = "; ".join(f"slos.{one.name}.{field}={target:.4g}" for one, field, target in targets)
+        usd = self.closest.usd_per_month
+        return [WayOut(words=f"promise less: {words}", setting=setting, usd_per_month=usd, keeps_promises=False)]
+
+    def less_demand(self) -> list[WayOut]:
+        """The largest share of demand with which everything that may be had keeps all promises."""
+        if not self.broken:
+            return []
+        low, high, kept = 0.0, 1.0, None
+        for _ in range(_DEMAND_HALVINGS):
+            share = (low + high) / 2
+            try:
+                one = self.simulator.changed([(self.base, demand_times(self.options.loaded, share))], self.search.seeds)[0]
+            except PlanError:           # clients whose rate is as published
+                return []
+            low, high, kept = (share, high, one) if one.keeps_promises else (low, share, kept)
+        if kept is None or kept.over:
+            return []
+        prices = self.simulator.prices
+        arrived = np.mean([day.arrived for day in self.closest.days], axis=0)
+        lost_usd = (1 - low) * float(arrived @ np.array(prices.refusal_usd)) * prices.days_per_month
+        words, usd = f"turn away {1 - low:.0%} of all demand, at the price of refusals", kept.usd_per_month + lost_usd
+        return [WayOut(words=words, setting=f"demand times {low:.4g}", usd_per_month=usd, keeps_promises=False)]
+
+    def wider_bounds(self) -> list[WayOut]:
+        """Budget, share of a provider and losses to survive: given up where a simulated plan keeps all promises but for them."""
+        found = []
+        able = [one for row, one in self.search.seen.items() if not one.impossible and not self.search.refused[row]]
+        over = [one for one in able if one.keeps_promises and one.over]
+        if over:
+            best = min(over, key=lambda one: one.usd_per_month)
+            shown, usd = self.options.shown(best.plan), best.usd_per_month
+            way = f"without the bound that {'; '.join(best.over)}: {shown}"
+            setting = "plan.budget_usd_per_month, plan.most_share_per_provider"
+            found.append(WayOut(words=way, setting=setting, usd_per_month=usd, keeps_promises=True))
+        lost = [one for one in able if not one.over and all(promise.holds for promise in one.promises) and not one.keeps_promises]
+        if lost:
+            best = min(lost, key=lambda one: one.usd_per_month)
+            words = f"survive no loss: {self.options.shown(best.plan)}"
+            found.append(WayOut(words=words, setting="plan.survive=[]", usd_per_month=best.usd_per_month, keeps_promises=False))
+        return found
+
+    def conflicts(self) -> list[Conflict]:
+        """One for each broken promise, and one for what is over a bound."""
+        entries, found = self.options.entries, []
+        for one in self.broken:
+            alone = sorted(self.kept_by[one.name])
+            bounds = [f"at most {self.base.counts[row]} accounts of {entries[row].name}" for row in alone]
+            if not bounds:
+                bounds = ["at most so many accounts of every entry" if one.name in self.kept_by_all else NOT_ACCOUNTS]
+            found.append(Conflict(requirements=(one.shown(), *bounds), any_one=bool(alone or one.name in self.kept_by_all)))
+        if self.closest.over and not self.broken:
+            promises = [_words(one) for one in self.closest.promises]
+            found.append(Conflict(requirements=(*self.closest.over, *promises), any_one=False))
+        return found
+
+
+def _words(one: Promise) -> str:
+    return f"{one.name!r} ({one.tier}.{one.metric} {one.target})"
+
+
+def sure_target(values: "np.ndarray[Any, np.dtype[np.float64]]", field: str, chance: float, promises: int) -> float:
+    """A target that days like these keep: by a one-sided t-test at `chance` over all promises (Bonferroni, so Holm holds as well).
+
+    `values`, shape (days,), is what was seen of the promise. Rounded to four digits on the safe side.
+    """
+    from scipy import stats
+
+    mean, spread = float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    half = float(stats.t.ppf(1 - chance / promises, len(values) - 1)) * spread / len(values) ** 0.5 if spread else 0.0
+    sure = mean - half if field == "at_least" else mean + half
+    digits = 10.0 ** (3 - int(np.floor(np.log10(abs(sure))))) if sure else 1.0
+    rounded = np.floor(sure * digits) if field == "at_least" else np.ceil(sure * digits)
+    return max(0.0, float(rounded / digits))
+
+
+def lines_of(found: Infeasible) -> list[str]:
+    """All of it in words, the first line as one sentence."""
+    broken = [f"{one.shown()} comes to {one.comes_to:.4g}" for one in found.broken]
+    more = f"; {found.left:,} plans were not simulated in time, give more minutes" if found.left else ""
+    lines = [f"no plan that the terms allow keeps all promises. Closest is {found.closest}: {'; '.join((*broken, *found.over))}{more}"]
+    for one in found.conflicts:
+        would = " (giving up any one of these would do)" if one.any_one else ""
+        lines += [f"In conflict{would}:", *(f"  - {requirement}" for requirement in one.requirements)]
+    if found.ways_out:
+        lines.append("Ways out, simulated on the same draws, the cheapest first:")
+        lines += [f"  - {one.words}: {one.usd_per_month:,.0f} USD a month ({one.setting})" for one in found.ways_out]
+        kept = found.cheapest_keeping_promises
+        lines.append(f"The cheapest that lowers no promise: {kept.words}" if kept else "None of these keeps the promises as they are.")
+    else:
+        lines.append("No way out was found: allow more accounts in plan.accounts, or promise less")
+    return lines
+
+
+def as_json(found: Infeasible) -> dict[str, Any]:
+    """Ready for JSON: what `forge1sim plan --json` prints under `infeasible`."""
+    cheapest, kept = found.cheapest, found.cheapest_keeping_promises
+    return asdict(found) | {"cheapest": cheapest.words if cheapest else None, "cheapest_keeping_promises": kept.words if kept else None}
+
+
+def conflict_table(found: Infeasible) -> dict[str, list[Any]]:
+    """A row for each requirement of each conflict."""
+    rows = [(number, one, requirement) for number, one in enumerate(found.conflicts, 1) for requirement in one.requirements]
+    return {
+        "conflict": [number for number, _, _ in rows], "requirement": [requirement for _, _, requirement in rows],
+        "giving it up would do": ["yes" if one.any_one else "not alone" for _, one, _ in rows],
+    }  # fmt: skip
+
+
+def way_out_table(found: Infeasible) -> dict[str, list[Any]]:
+    """A row for each way out, the cheapest first."""
+    return {
+        "way out": [one.words for one in found.ways_out], "usd_per_month": [one.usd_per_month for one in found.ways_out],
+        "promises": ["as they are" if one.keeps_promises else "less" for one in found.ways_out],
+        "setting": [one.setting for one in found.ways_out],
+    }  # fmt: skip
