@@ -91,14 +91,20 @@ def infeasible_of(search: Search, simulator: Simulator) -> Infeasible:
     tried = [one for row, one in search.seen.items() if not one.impossible and not search.refused[row]]
     if not tried:
         raise PlanError(_nothing(search))
-    closest = min(tried, key=lambda one: (_missing(one), len(one.over), -sum(one.plan.counts)))
-    look = _Look(search, simulator, closest)
+    look = _Look(search, simulator, tried)
+    closest = look.closest
     ways = [*look.more_accounts(), *look.lower_promises(), *look.less_demand(), *look.wider_bounds()]
     return Infeasible(
         closest=search.options.shown(closest.plan), closest_usd_per_month=closest.usd_per_month, broken=tuple(look.broken),
         over=closest.over, conflicts=tuple(look.conflicts()), ways_out=tuple(sorted(ways, key=lambda one: one.usd_per_month)),
         left=int(search.open.sum()),
     )  # fmt: skip
+
+
+def _how_close(one: Simulated) -> tuple[float, ...]:
+    """The lowest is closest: of those that only cost too much the cheapest, of the others the largest."""
+    missing = _missing(one)
+    return (missing, len(one.over), -sum(one.plan.counts) if missing else one.usd_per_month)
 
 
 def _missing(one: Simulated) -> int:
@@ -112,10 +118,11 @@ def _nothing(search: Search) -> str:
 
 
 class _Look:
-    """Simulations about the closest plan."""
+    """Simulations about the closest of the plans that were tried."""
 
-    def __init__(self, search: Search, simulator: Simulator, closest: Simulated) -> None:
-        self.search, self.simulator, self.closest = search, simulator, closest
+    def __init__(self, search: Search, simulator: Simulator, tried: Sequence[Simulated]) -> None:
+        self.search, self.simulator, self.tried = search, simulator, tried
+        self.closest = closest = min(tried, key=_how_close)
         self.options: Options = search.options
         counts = tuple(max(count, entry.at_most) for count, entry in zip(closest.plan.counts, self.options.entries, strict=True))
         self.base = Plan(counts=counts, states=self.options.largest.states, reservation=closest.plan.reservation)
@@ -174,23 +181,24 @@ class _Look:
         return one
 
     def lower_promises(self) -> list[WayOut]:
-        """Every broken promise lowered to what the closest plan is sure to keep, if that is all that is wrong."""
-        slos = {slo.name: slo for slo in self.options.loaded.slos}
-        broken = [one for one in self.closest.promises if not one.holds]
-        if not broken or self.closest.over or any(not one.holds for one in self.closest.after_losses):
+        """Broken promises lowered to what a plan is sure to keep: the closest of those that are over no bound."""
+        within = [one for one in self.tried if not one.over and all(promise.holds for promise in one.after_losses)]
+        one = min(within, key=_how_close, default=None)
+        if one is None:
             return []
-        names = [slo.name for slo in self.options.loaded.slos]
+        slos = self.options.loaded.slos
         targets = []
-        for one in broken:
-            values = np.array([day.slo[names.index(one.name)] for day in self.closest.days])
-            if np.isnan(values).any():
-                return []
-            field = "at_least" if slos[one.name].at_least is not None else "at_most"
-            targets.append((one, field, sure_target(values, field, 1 - self.simulator.confidence, len(names))))
-        words = ", ".join(f"{one.name!r} {field} {target:.4g}" for one, field, target in targets)
-        setting = "; ".join(f"slos.{one.name}.{field}={target:.4g}" for one, field, target in targets)
-        usd = self.closest.usd_per_month
-        return [WayOut(words=f"promise less: {words}", setting=setting, usd_per_month=usd, keeps_promises=False)]
+        for row, (slo, promise) in enumerate(zip(slos, one.promises, strict=True)):
+            if not promise.holds:
+                values = np.array([day.slo[row] for day in one.days])
+                if np.isnan(values).any():
+                    return []
+                field = "at_least" if slo.at_least is not None else "at_most"
+                targets.append((slo.name, field, sure_target(values, field, 1 - self.simulator.confidence, len(slos))))
+        words = ", ".join(f"{name!r} {field} {target:.4g}" for name, field, target in targets)
+        setting = "; ".join(f"slos.{name}.{field}={target:.4g}" for name, field, target in targets)
+        shown, usd = self.options.shown(one.plan), one.usd_per_month
+        return [WayOut(words=f"promise less: {words}, with {shown}", setting=setting, usd_per_month=usd, keeps_promises=False)]
 
     def less_demand(self) -> list[WayOut]:
         """The largest share of demand with which everything that may be had keeps all promises."""
@@ -215,15 +223,13 @@ class _Look:
     def wider_bounds(self) -> list[WayOut]:
         """Budget, share of a provider and losses to survive: given up where a simulated plan keeps all promises but for them."""
         found = []
-        able = [one for row, one in self.search.seen.items() if not one.impossible and not self.search.refused[row]]
-        over = [one for one in able if one.keeps_promises and one.over]
-        if over:
-            best = min(over, key=lambda one: one.usd_per_month)
-            shown, usd = self.options.shown(best.plan), best.usd_per_month
-            way = f"without the bound that {'; '.join(best.over)}: {shown}"
-            setting = "plan.budget_usd_per_month, plan.most_share_per_provider"
-            found.append(WayOut(words=way, setting=setting, usd_per_month=usd, keeps_promises=True))
-        lost = [one for one in able if not one.over and all(promise.holds for promise in one.promises) and not one.keeps_promises]
+        over = min((one for one in self.tried if one.keeps_promises and one.over), key=lambda one: one.usd_per_month, default=None)
+        if over is not None:
+            words = f"wider bounds, for {self.options.shown(over.plan)}: {'; '.join(over.over)}"
+            names = {"budget_usd_per_month": "over the budget", "most_share_per_provider": "of all answers by"}
+            setting = "; ".join(f"plan.{name}=null" for name, said in names.items() if any(said in why for why in over.over))
+            found.append(WayOut(words=words, setting=setting, usd_per_month=over.usd_per_month, keeps_promises=True))
+        lost = [one for one in self.tried if not one.over and all(promise.holds for promise in one.promises) and not one.keeps_promises]
         if lost:
             best = min(lost, key=lambda one: one.usd_per_month)
             words = f"survive no loss: {self.options.shown(best.plan)}"
@@ -235,7 +241,7 @@ class _Look:
         entries, found = self.options.entries, []
         for one in self.broken:
             alone = sorted(self.kept_by[one.name])
-            bounds = [f"at most {self.base.counts[row]} accounts of {entries[row].name}" for row in alone]
+            bounds = [_at_most(self.base.counts[row], entries[row].name) for row in alone]
             if not bounds:
                 bounds = ["at most so many accounts of every entry" if one.name in self.kept_by_all else NOT_ACCOUNTS]
             found.append(Conflict(requirements=(one.shown(), *bounds), any_one=bool(alone or one.name in self.kept_by_all)))
@@ -243,6 +249,10 @@ class _Look:
             promises = [_words(one) for one in self.closest.promises]
             found.append(Conflict(requirements=(*self.closest.over, *promises), any_one=False))
         return found
+
+
+def _at_most(count: int, name: str) -> str:
+    return f"at most {count} account{'s' * (count != 1)} of {name}"
 
 
 def _words(one: Promise) -> str:
@@ -267,8 +277,8 @@ def sure_target(values: "np.ndarray[Any, np.dtype[np.float64]]", field: str, cha
 def lines_of(found: Infeasible) -> list[str]:
     """All of it in words, the first line as one sentence."""
     broken = [f"{one.shown()} comes to {one.comes_to:.4g}" for one in found.broken]
-    more = f"; {found.left:,} plans were not simulated in time, give more minutes" if found.left else ""
-    lines = [f"no plan that the terms allow keeps all promises. Closest is {found.closest}: {'; '.join((*broken, *found.over))}{more}"]
+    more = f" {found.left:,} plans were not simulated in time: give more minutes." if found.left else ""
+    lines = [f"no plan that the terms allow keeps all promises. Closest is {found.closest}: {'; '.join((*broken, *found.over))}.{more}"]
     for one in found.conflicts:
         would = " (giving up any one of these would do)" if one.any_one else ""
         lines += [f"In conflict{would}:", *(f"  - {requirement}" for requirement in one.requirements)]

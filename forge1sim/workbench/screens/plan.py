@@ -112,9 +112,9 @@ def ahead_fields(base: Document, turn: str) -> Document:
         )
         for place, (name, said) in enumerate((("per_week", "likely"), ("low", "at least"), ("high", "at most")), 1)
     }  # fmt: skip
-    columns = st.columns(3)
+    thirds = st.columns(3)
     tornado = {
-        name: columns[place].number_input(
+        name: thirds[place].number_input(
             f"Move {name} by \u00b1", 0.0, 0.9, base["tornado"][name], 0.05, format="%.3g", key=f"tornado-{name}-{turn}",
             help="What the plan costs and keeps if it is so much less or more, kept and made anew; 0: left out. Each takes two searches.",
         )
