@@ -67,5 +67,5 @@ def _source_times(row: int, source: Source, factor: float) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    """As YAML reads it: never `1e-05`, which is a text there."""
-    return str(np.format_float_positional(value, trim="0"))
+    """To twelve digits, as YAML reads it: never `1e-05`, which is a text there."""
+    return str(np.format_float_positional(float(f"{value:.12g}"), trim="0"))
