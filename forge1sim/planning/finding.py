@@ -15,6 +15,7 @@ from forge1sim.planning.search import Round, Search
 from forge1sim.planning.simulated import Prices, Simulator, prices_of
 from forge1sim.planning.survival import losses_of
 
+FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
 OnRound = Callable[[Round], None]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from forge1sim.errors import PlanError
+from forge1sim.planning.finding import FRESH_SEEDS
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.scaling import demand_times
 from forge1sim.planning.search import Search
@@ -181,20 +182,22 @@ class _Look:
         return one
 
     def lower_promises(self) -> list[WayOut]:
-        """Broken promises lowered to what a plan is sure to keep: the closest of those that are over no bound."""
+        """Broken promises lowered to what a plan is sure to keep, on fresh days too: the closest of those that are over no bound."""
         within = [one for one in self.tried if not one.over and all(promise.holds for promise in one.after_losses)]
         one = min(within, key=_how_close, default=None)
         if one is None:
             return []
-        slos = self.options.loaded.slos
+        slos, chance = self.options.loaded.slos, 1 - self.simulator.confidence
+        first = self.simulator.ask.seed + FRESH_SEEDS
+        fresh = self.simulator([one.plan], range(first, first + self.options.loaded.scenario.plan.fresh_draws))[0]
         targets = []
-        for row, (slo, promise) in enumerate(zip(slos, one.promises, strict=True)):
-            if not promise.holds:
-                values = np.array([day.slo[row] for day in one.days])
-                if np.isnan(values).any():
+        for row, slo in enumerate(slos):
+            if not (one.promises[row].holds and fresh.promises[row].holds):
+                seen = [np.array([day.slo[row] for day in of.days]) for of in (one, fresh)]
+                if any(np.isnan(values).any() for values in seen):
                     return []
-                field = "at_least" if slo.at_least is not None else "at_most"
-                targets.append((slo.name, field, sure_target(values, field, 1 - self.simulator.confidence, len(slos))))
+                field, most = ("at_least", min) if slo.at_least is not None else ("at_most", max)
+                targets.append((slo.name, field, most(sure_target(values, field, chance, len(slos)) for values in seen)))
         words = ", ".join(f"{name!r} {field} {target:.4g}" for name, field, target in targets)
         setting = "; ".join(f"slos.{name}.{field}={target:.4g}" for name, field, target in targets)
         shown, usd = self.options.shown(one.plan), one.usd_per_month

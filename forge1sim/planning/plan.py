@@ -14,7 +14,7 @@ from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.answers import Answers, answers_of
 from forge1sim.planning.bound import Bounds, Draw, floor_usd_per_month
 from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
-from forge1sim.planning.finding import OnRound, find
+from forge1sim.planning.finding import FRESH_SEEDS, OnRound, find
 from forge1sim.planning.growth import Growth, growth_of
 from forge1sim.planning.infeasible import NoPlanError, infeasible_of
 from forge1sim.planning.interim import Interim, interim_of
@@ -25,7 +25,7 @@ from forge1sim.planning.simulated import Promise, Simulated, Simulator
 from forge1sim.planning.tornado import tornado_of
 from forge1sim.statistics.means import mean_interval
 
-FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
+__all__ = ["FRESH_SEEDS", "MOST_MINUTES", "MOST_VERIFIED", "plan"]
 MOST_VERIFIED = 5
 MOST_MINUTES = 20.0
 

@@ -129,8 +129,7 @@ def _price(usd_per_1m: Mapping[str, float | None]) -> Price:
 
 def variance_of(budget: Budget, actual: Actual) -> Variance:
     """Split. Raises PlanError where the budget has no answers to compare with."""
-    planned = {(one.tier, one.model): one for one in budget.spent}
-    real = {(one.tier, one.model): one for one in actual.spent}
+    planned, real = ({(one.tier, one.model): one for one in added(spent)} for spent in (budget.spent, actual.spent))
     answers = sum(one.answers for one in budget.spent)
     if not answers:
         raise PlanError("the plan's budget has no answers at all: there is nothing to compare with")

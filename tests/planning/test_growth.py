@@ -80,7 +80,8 @@ def test_what_is_no_forecast_is_refused_by_name(tmp_path: Path, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("growth", "said"), [("{low: 0.1}", "not per_week"), ("{per_week: 0.1, low: 0.2}", "low is 0.2"), ("{per_week: 0.1, high: 0}", "high is 0")]
+    ("growth", "said"),
+    [("{low: 0.1}", "not per_week"), ("{per_week: 0.1, low: 0.2}", "low is 0.2"), ("{per_week: 0.1, high: 0}", "high is 0")],
 )
 def test_contradictory_growth_is_refused(tmp_path: Path, growth: str, said: str) -> None:
     with pytest.raises(ScenarioError, match=said):

@@ -13,7 +13,7 @@ from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.planning.interim import interim_of, overrides_of
 from forge1sim.planning.options import Options, Plan
-from forge1sim.planning.schedule import cohorts_of, days_of_change, in_force_on, paid_per_day_usd, tier_dates
+from forge1sim.planning.schedule import Cohort, cohorts_of, days_of_change, in_force_on, paid_per_day_usd, tier_dates
 from forge1sim.planning.simulated import Prices, Simulated, Simulator
 from forge1sim.planning.told import interim_json, interim_sentences, interim_table, usage_tier_table
 from tests.planning.waiting import waiting
@@ -129,7 +129,8 @@ def test_what_accounts_pay_for_tokens_brings_the_tier_forward(tmp_path: Path) ->
     per_day = paid_per_day_usd(simulator.options, 0, held)
     tokens = float(np.mean([day.tokens_usd for day in held.days])) * 144
     assert per_day == pytest.approx(10 + tokens)
-    (date,) = tier_dates(simulator.options, cohorts_of(simulator.options, Plan(counts=(1,), states=(1,)), held), held, Plan(counts=(1,), states=(1,)))
+    plan = Plan(counts=(1,), states=(1,))
+    (date,) = tier_dates(simulator.options, cohorts_of(simulator.options, plan, held), held, plan)
     assert date.date == f"2026-11-{2 + int(np.ceil(50 / per_day)):02d}"
 
 
@@ -178,12 +179,13 @@ def test_a_tier_that_is_never_paid_for_is_never_reached(tmp_path: Path) -> None:
 
 @given(lead=st.integers(0, 400), held=st.integers(0, 3), planned=st.integers(0, 5))
 def test_what_is_in_force_in_the_end_is_the_plan(lead: int, held: int, planned: int) -> None:
-    from forge1sim.planning.schedule import Cohort
-
-    parts = [(min(held, planned), True, 0.0, np.inf), (max(0, held - planned), True, 0.0, 30.0), (max(0, planned - held), False, lead, np.inf)]
+    parts = (
+        (min(held, planned), True, 0.0, np.inf), (max(0, held - planned), True, 0.0, 30.0), (max(0, planned - held), False, lead, np.inf),
+    )  # fmt: skip
     cohorts = [
-        Cohort(entry=0, count=count, is_held=old, from_day=begins, until_day=ends, reached=(-np.inf,)) for count, old, begins, ends in parts if count
-    ]
+        Cohort(entry=0, count=count, is_held=old, from_day=begins, until_day=ends, reached=(-np.inf,))
+        for count, old, begins, ends in parts if count
+    ]  # fmt: skip
     changes, whole = days_of_change(cohorts, Plan(counts=(planned,), states=(0,)))
     assert whole == (lead if planned > held else 0.0)
     assert changes == sorted(changes)

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from forge1sim.ask import Ask
 from forge1sim.cli.main import app
 from forge1sim.errors import PlanError, ScenarioError
+from forge1sim.planning.finding import FRESH_SEEDS
 from forge1sim.planning.options import Options
-from forge1sim.planning.plan import FRESH_SEEDS, plan
+from forge1sim.planning.plan import plan
 from forge1sim.scenario.load import load_scenario
 
 SMALL = """
