@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from math import isfinite
+from itertools import pairwise
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
 from forge1sim.planning.growth import DAYS_PER_MONTH
 from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.schedule import Cohort, cohorts_of
 from forge1sim.planning.simulated import Day, Simulated, Simulator
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import paired_interval
@@ -313,25 +315,31 @@ def _mean(days: Sequence[Day], field: str) -> Floats:
 
 
 def cash(options: Options, best: Simulated) -> tuple[Month, ...]:
-    """Twelve months from the start. Held accounts are paid until notice has run, new ones from when they are there; tokens grow
-    as demand does, tier by tier, as if capacity grew with it."""
+    """Twelve months from the start. Accounts are paid from when they are there until notice has run, by the usage tier that they have
+    reached; tokens grow as demand does, tier by tier, as if capacity grew with it."""
     start: datetime = options.loaded.scenario.start
     tokens_usd = _mean(best.days, "usd_by_tier") * best.prices.days_per_month
+    cohorts = cohorts_of(options, best.plan, best)
     found = []
     for number in range(MONTHS):
         begins, ends = number * DAYS_PER_MONTH, (number + 1) * DAYS_PER_MONTH
         fees = setup = 0.0
-        for entry, count, state in zip(options.entries, best.plan.counts, best.plan.states, strict=True):
-            kept, new = min(count, entry.account.count), max(0, count - entry.account.count)
-            given_up = max(0, entry.account.count - count)
-            there = _part(entry.terms.lead_time_days, float("inf"), begins, ends)
-            leaving = _part(0.0, entry.terms.notice_days, begins, ends)
-            fees += entry.states[state].usd_per_month * (kept + new * there) + entry.states[0].usd_per_month * given_up * leaving
-            setup += entry.terms.setup_usd * new if begins <= entry.terms.lead_time_days < ends else 0.0
+        for one in cohorts:
+            fees += sum(usd * _part(first, last, begins, ends) for usd, first, last in _fees(options, best.plan, one))
+            if not one.is_held and begins <= one.from_day < ends:
+                setup += options.entries[one.entry].terms.setup_usd * one.count
         factor = np.array([_growth(options, tier.name, begins / 7) for tier in options.loaded.bundle.tiers])
         month = (start + timedelta(days=begins)).date().isoformat()
         found.append(Month(month=month, accounts_usd=fees, setup_usd=setup, tokens_usd=float(tokens_usd @ factor)))
     return tuple(found)
+
+
+def _fees(options: Options, plan: Plan, one: Cohort) -> Iterator[tuple[float, float, float]]:
+    """What accounts are paid a month, from which day to which, usage tier by usage tier up to the plan's."""
+    states = options.entries[one.entry].states
+    reached = [*one.reached[: plan.states[one.entry] + 1], inf]
+    for state, (first, last) in enumerate(pairwise(reached)):
+        yield one.count * states[state].usd_per_month, max(first, one.from_day), min(last, one.until_day)
 
 
 def _part(from_day: float, to_day: float, begins: float, ends: float) -> float:
