@@ -7,22 +7,19 @@ accounts as they are; and what a whole account more, or fewer, came to in simula
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from itertools import pairwise
-from math import inf, isfinite
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import PlanError
+from forge1sim.planning.cash import Month, cash
 from forge1sim.planning.demand import Demand
 from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
-from forge1sim.planning.growth import DAYS_PER_MONTH
 from forge1sim.planning.options import Options, Plan
-from forge1sim.planning.schedule import Cohort, cohorts_of
-from forge1sim.planning.simulated import Day, Simulated, Simulator
+from forge1sim.planning.simulated import Simulated, Simulator, mean_of
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import paired_interval
 from policies.schema import Account
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 MOST_RAISED = 3                     # limits, those of the highest rent
-MONTHS = 12
 _CACHED_MORE, _SMOOTHER, _RAISED, _HALF = 0.2, 0.8, 1.25, 0.5
 _SOLVE_S = 20.0
 
@@ -113,21 +109,6 @@ class UnitCost:
     def per(self, units: float) -> float | None:
         """For each of so many units."""
         return self.usd_per_month / units if units > 0 else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Month:
-    """What is paid in a month of the first year, in USD."""
-
-    month: str
-    accounts_usd: float
-    setup_usd: float
-    tokens_usd: float
-
-    @property
-    def usd(self) -> float:
-        """All of it. Priced refusals are not cash."""
-        return self.accounts_usd + self.setup_usd + self.tokens_usd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,10 +277,10 @@ def unit_costs(options: Options, best: Simulated) -> tuple[UnitCost, ...]:
     """The bill by tier. Fees are shared out by requests answered; what no tier answers for stands alone."""
     days = best.days
     per_month = best.prices.days_per_month
-    served = _mean(days, "served_by_tier")
+    served = mean_of(days, "served_by_tier")
     share = served / served.sum() if served.sum() > 0 else np.full(len(served), 1 / len(served))
-    tokens_usd, tokens = _mean(days, "usd_by_tier") * per_month, _mean(days, "tokens_by_tier") * per_month
-    refused = _mean(days, "refused") * np.array(best.prices.refusal_usd) * per_month
+    tokens_usd, tokens = mean_of(days, "usd_by_tier") * per_month, mean_of(days, "tokens_by_tier") * per_month
+    refused = mean_of(days, "refused") * np.array(best.prices.refusal_usd) * per_month
     found = []
     for row, tier in enumerate(options.loaded.bundle.tiers):
         found.append(UnitCost(
@@ -308,52 +289,6 @@ def unit_costs(options: Options, best: Simulated) -> tuple[UnitCost, ...]:
             tenants=sum(group.count for group in options.loaded.groups if group.tier == tier.name),
         ))  # fmt: skip
     return tuple(found)
-
-
-def _mean(days: Sequence[Day], field: str) -> Floats:
-    return np.asarray(np.mean([getattr(day, field) for day in days], axis=0), dtype=np.float64)
-
-
-def cash(options: Options, best: Simulated) -> tuple[Month, ...]:
-    """Twelve months from the start. Accounts are paid from when they are there until notice has run, by the usage tier that they have
-    reached; tokens grow as demand does, tier by tier, as if capacity grew with it."""
-    start: datetime = options.loaded.scenario.start
-    tokens_usd = _mean(best.days, "usd_by_tier") * best.prices.days_per_month
-    cohorts = cohorts_of(options, best.plan, best)
-    found = []
-    for number in range(MONTHS):
-        begins, ends = number * DAYS_PER_MONTH, (number + 1) * DAYS_PER_MONTH
-        fees = setup = 0.0
-        for one in cohorts:
-            fees += sum(usd * _part(first, last, begins, ends) for usd, first, last in _fees(options, best.plan, one))
-            if not one.is_held and begins <= one.from_day < ends:
-                setup += options.entries[one.entry].terms.setup_usd * one.count
-        factor = np.array([_growth(options, tier.name, begins / 7) for tier in options.loaded.bundle.tiers])
-        month = (start + timedelta(days=begins)).date().isoformat()
-        found.append(Month(month=month, accounts_usd=fees, setup_usd=setup, tokens_usd=float(tokens_usd @ factor)))
-    return tuple(found)
-
-
-def _fees(options: Options, plan: Plan, one: Cohort) -> Iterator[tuple[float, float, float]]:
-    """What accounts are paid a month, from which day to which, usage tier by usage tier up to the plan's."""
-    states = options.entries[one.entry].states
-    reached = [*one.reached[: plan.states[one.entry] + 1], inf]
-    for state, (first, last) in enumerate(pairwise(reached)):
-        yield one.count * states[state].usd_per_month, max(first, one.from_day), min(last, one.until_day)
-
-
-def _part(from_day: float, to_day: float, begins: float, ends: float) -> float:
-    """The part of a month that lies between two days."""
-    return max(0.0, min(to_day, ends) - max(from_day, begins)) / (ends - begins)
-
-
-def _growth(options: Options, tier: str, weeks: float) -> float:
-    """How much more a tier asks for than at the start: the mean over its groups, by tenants."""
-    groups = [group for group in options.loaded.groups if group.tier == tier and group.demand is not None]
-    total = sum(group.count for group in groups)
-    if not total:
-        return 1.0
-    return float(sum(group.count * (1 + group.demand.growth_per_week) ** weeks for group in groups if group.demand) / total)
 
 
 def as_json(answers: Answers) -> dict[str, Any]:

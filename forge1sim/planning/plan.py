@@ -16,13 +16,14 @@ from forge1sim.planning.bound import Bounds, Draw, floor_usd_per_month
 from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
 from forge1sim.planning.finding import FRESH_SEEDS, OnRound, find
 from forge1sim.planning.growth import Growth, growth_of
-from forge1sim.planning.infeasible import NoPlanError, infeasible_of
+from forge1sim.planning.infeasible import NoPlanError
 from forge1sim.planning.interim import Interim, interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.search import Search
 from forge1sim.planning.simulated import Promise, Simulated, Simulator
 from forge1sim.planning.tornado import tornado_of
+from forge1sim.planning.ways_out import infeasible_of
 from forge1sim.statistics.means import mean_interval
 
 __all__ = ["FRESH_SEEDS", "MOST_MINUTES", "MOST_VERIFIED", "plan"]

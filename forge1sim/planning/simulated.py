@@ -185,6 +185,11 @@ def day_from(result: "RunResult") -> Day:
     )  # fmt: skip
 
 
+def mean_of(days: Sequence[Day], field: str) -> Floats:
+    """Mean over days of one of their fields, by tier."""
+    return np.asarray(np.mean([getattr(day, field) for day in days], axis=0), dtype=np.float64)
+
+
 def _by_provider(accounts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for account in accounts:

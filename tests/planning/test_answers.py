@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
-from forge1sim.planning.answers import Answers, answers_of, as_json, cash, difference
+from forge1sim.planning.answers import Answers, answers_of, as_json, difference
 from forge1sim.planning.bound import arrived_per_day, draws_of
+from forge1sim.planning.cash import cash
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.simulated import Day, Prices, Simulated, Simulator, prices_of

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.cli.main import app
-from forge1sim.planning.infeasible import NOT_ACCOUNTS, Infeasible, NoPlanError, sure_target
+from forge1sim.planning.infeasible import Infeasible, NoPlanError
 from forge1sim.planning.plan import plan
+from forge1sim.planning.ways_out import NOT_ACCOUNTS, sure_target
 from tests.planning.waiting import waiting
 
 FAST = {"name": "fast", "tier": "standard", "metric": "latency_p50_s", "at_most": 0.1}
