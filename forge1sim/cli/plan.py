@@ -93,7 +93,8 @@ def plan(
     with _progress(quiet) as on_round:
         try:
             planned = find_plan(
-                ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, forecast=forecast, on_round=on_round
+                ask, workers=workers, backend=backend.value, minutes=minutes, levers=levers, forecast=forecast, on_round=on_round,
+                on_stage=lambda words: hint(f"now: {words}", quiet=quiet),
             )
         except NoPlanError as error:
             if as_json:

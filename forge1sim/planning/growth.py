@@ -122,7 +122,7 @@ def _steady(rates: Sequence[float], days: float) -> Floats:
 
 
 def _of_forecast(folder: Path, most_days: float) -> Growth:
-    """Each path's busiest hour so far, over the busiest hour that paths have in their first week at the median."""
+    """Each path's busiest hour so far, over the busiest hour that paths have in their first week at the median; the middle path first."""
     file = folder / "summary.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -139,5 +139,7 @@ def _of_forecast(folder: Path, most_days: float) -> Growth:
     base = float(np.median(hours[:, :_WEEK_HOURS].max(axis=1)))
     by_day = np.maximum.accumulate(busiest, axis=1) / base
     factors = np.hstack([np.ones((len(hours), 1)), np.maximum(by_day, 1.0)])
+    middle = np.argsort(factors[:, -1], kind="stable")[(len(factors) - 1) // 2]
+    factors = np.concatenate([factors[[middle]], np.delete(factors, middle, axis=0)])
     words = f"the {len(hours)} paths of a forecast of {days} days, by their busiest hour"
     return Alike(words=words, tail=0.05, factors=np.maximum.accumulate(factors, axis=1))

@@ -184,7 +184,8 @@ def _least_broken(tried: _Tried, options: Options, in_force: Counts, reservation
     reservations = list(dict.fromkeys([reservation, *range(len(options.reservations))]))[:4]
     whole = _with(in_force, extra)
     found = min(tried([(counts, row) for row in reservations for counts in dict.fromkeys([in_force, whole])]), key=lambda one: one.rank)
-    while len(tried.known) < MOST_TRIED * MOST_STEPS:
+    most = len(tried.known) + MOST_TRIED
+    while len(tried.known) < most:
         fewer = list(_fewer(found.counts, in_force))
         if not fewer:
             break

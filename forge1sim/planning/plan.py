@@ -1,7 +1,7 @@
 """`plan`: what to contract and how much to reserve, verified in simulation, and how much better it could be at most."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -13,11 +13,11 @@ from forge1sim.errors import PlanError
 from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.answers import Answers, answers_of
 from forge1sim.planning.bound import Bounds, Draw, floor_usd_per_month
-from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
-from forge1sim.planning.finding import FRESH_SEEDS, OnRound, find
+from forge1sim.planning.exhaustion import exhaustion_of
+from forge1sim.planning.finding import FRESH_SEEDS, Found, OnRound, find
 from forge1sim.planning.growth import Growth, growth_of
 from forge1sim.planning.infeasible import NoPlanError
-from forge1sim.planning.interim import Interim, interim_of
+from forge1sim.planning.interim import interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.search import Search
@@ -34,12 +34,13 @@ MOST_MINUTES = 20.0
 def plan(
     scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES,
     levers: bool = False, forecast: Path | None = None, on_round: OnRound = lambda _: None,
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> Planned:  # fmt: skip
     """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
 
     Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. With
     `levers`, what else would help is simulated, too. Demand grows as `forecast` says, a folder of `forge1sim forecast --out`, else as
-    the terms or the groups do. `on_round` is called after each round.
+    the terms or the groups do. `on_round` is called after each round, `on_stage` with what is looked at once the search is over.
 
     Raises NoPlanError (no plan keeps the promises), PlanError (contradictory terms), ScenarioError or WorkloadError.
     """
@@ -53,27 +54,30 @@ def plan(
     growth.overrides(loaded, growth.points()[-1])       # what cannot be scaled is told before the search
     until_s = began_s + 60 * minutes
     found = find(ask, until_s=until_s, workers=workers, backend=backend, on_round=on_round)
-    search, simulator, after, terms = found.search, found.simulator, found.after, loaded.scenario.plan
+    search, simulator, after = found.search, found.simulator, found.after
+    on_stage("checking the best plan on fresh days")
     verified = _verify(search, simulator, until_s, after)
     _look_one_below(search, after)
-    assert search.best is not None
-    answers = answers_of(found.demand, search.best, list(search.seen.values()), simulator, search.seeds, levers=levers)
-    answers = replace(
-        answers, exhaustion=_exhaustion(search, simulator, growth), interim=_interim(search, simulator),
-        tornado=tornado_of(found, minutes=minutes) if terms.tornado.is_asked else None,
-    )  # fmt: skip
+    answers = _answers(found, growth, minutes, levers=levers, on_stage=on_stage)
     return _told(search, found.bounds, found.draws, verified, answers, began_s)
 
 
-def _exhaustion(search: Search, simulator: Simulator, growth: Growth) -> Exhaustion:
-    assert search.best is not None
-    held = _held(search)
-    return exhaustion_of(simulator, search.seeds, search.best.plan, growth, held=held is not None and not held.impossible)
-
-
-def _interim(search: Search, simulator: Simulator) -> Interim:
-    assert search.best is not None
-    return interim_of(simulator, search.seeds, search.best, _held(search))
+def _answers(found: Found, growth: Growth, minutes: float, *, levers: bool, on_stage: Callable[[str], None]) -> Answers:
+    """All answers about the best plan, one after the other."""
+    search, simulator, held = found.search, found.simulator, _held(found.search)
+    best = search.best
+    assert best is not None
+    on_stage("what each account is worth")
+    answers = answers_of(found.demand, best, list(search.seen.values()), simulator, search.seeds, levers=levers)
+    on_stage("when limits are full")
+    may_stay = held is not None and not held.impossible
+    exhaustion = exhaustion_of(simulator, search.seeds, best.plan, growth, held=may_stay)
+    on_stage("how to get through until the plan is in force")
+    interim, tornado = interim_of(simulator, search.seeds, best, held), None
+    if search.options.loaded.scenario.plan.tornado.is_asked:
+        on_stage("what the plan rests on")
+        tornado = tornado_of(found, minutes=minutes)
+    return replace(answers, exhaustion=exhaustion, interim=interim, tornado=tornado)
 
 
 def _held(search: Search) -> Simulated | None:

@@ -132,9 +132,12 @@ def planning_of(run: Run, progress: Path, wanted: Wanted) -> dict[str, Any]:
         rounds.append(made)
         write_json(progress, _so_far(rounds))
 
+    def stage(words: str) -> None:
+        write_json(progress, _so_far(rounds) | {"share": 1.0, "told": f"The search is over. Now {words}"})
+
     command = command_of("plan", ask, [("--minutes", str(wanted.minutes))], "planned")
     try:
-        planned = plan(ask, workers=1, backend="serial", minutes=wanted.minutes, on_round=note)
+        planned = plan(ask, workers=1, backend="serial", minutes=wanted.minutes, on_round=note, on_stage=stage)
     except NoPlanError as error:
         return {"infeasible": True, "told": lines_of(error.found)[:1], "tables": _ways_out(error.found), "command": command}
     shown = {"course": course(planned.rounds), "trade": trade(planned), "costs": costs(planned)}
@@ -162,7 +165,7 @@ def _so_far(rounds: Sequence["Round"]) -> dict[str, Any]:
 
     last, most = rounds[-1], max(made.left for made in rounds)
     best = f"the best so far costs {last.best_usd:,.0f} USD a month" if isfinite(last.best_usd) else "none yet keeps all promises"
-    told = f"Round {last.number}: {best}; {f'{last.left:,} plans left' if last.left else 'checking it on fresh draws'}"
+    told = f"Round {last.number}: {best}; {last.left:,} plans left"
     return {
         "share": 1 - last.left / most if most else 1.0, "told": told, "rounds": course_table(rounds),
         "course": _kept(course(rounds)),

@@ -1,13 +1,16 @@
 """When limits are full: by simulations that are known beforehand, and by dates that follow from them."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
+from forge1sim.cli.main import app
 from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
 from forge1sim.planning.growth import growth_of
 from forge1sim.planning.options import Options, Plan
@@ -102,3 +105,23 @@ def test_dates_are_told_in_json_as_a_table_and_in_words(tmp_path: Path) -> None:
     words = " ".join(exhaustion_sentences(told))
     assert "all demand grows by 4.00% a week" in words
     assert "ours's * rpd" in words
+
+
+def test_a_forecast_gives_the_dates_by_its_own_command(tmp_path: Path) -> None:
+    """Four weeks that grow by a tenth each: the forecast's paths say when the plan's limit is full, and how sure that is."""
+    began = datetime(2026, 10, 1, tzinfo=UTC)
+    hours = [f"{(began + timedelta(hours=hour)).isoformat()},{round(1000 * 1.1 ** (hour / 168))}" for hour in range(672)]
+    (tmp_path / "ledger.csv").write_text("\n".join(["timestamp,requests", *hours, ""]))
+    path, runner = written(tmp_path, waiting()), CliRunner()
+    made = runner.invoke(app, ["forecast", str(tmp_path / "ledger.csv"), "--horizon", "8w", "--out", str(tmp_path / "ahead"), "--quiet"])
+    assert made.exit_code == 0, made.output
+    made = runner.invoke(app, ["plan", str(path), "--forecast", str(tmp_path / "ahead"), "--json", "--quiet", "--backend", "serial"])
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)["answers"]["exhaustion"]
+    assert told["looked_until"] == "2026-12-28"
+    assert told["growth"].startswith("the 20 paths of a forecast of 56 days")
+    ours = next(row["planned"] for row in told["limits"] if row["account"] == "ours")
+    assert "2026-11-02" < ours["earliest"] <= ours["date"] < "2026-12-28"
+    refused = runner.invoke(app, ["plan", str(path), "--forecast", str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "summary.json: cannot be read" in refused.stderr

@@ -66,7 +66,7 @@ def test_a_forecast_is_read_by_its_busiest_hours(tmp_path: Path) -> None:
     hours[1, 24 * 9 + 5], hours[2, 24 * 3 + 5] = 20.0, 40.0
     (tmp_path / "summary.json").write_text(json.dumps({"scenarios": {"requests": hours.tolist()}}))
     growth = growth_of(_loaded(tmp_path), tmp_path)
-    assert growth.days_to(2.0).tolist() == [np.inf, 10.0, 4.0]
+    assert growth.days_to(2.0).tolist() == [10.0, np.inf, 4.0]              # the middle path first
     assert (growth.days, growth.tail) == (14.0, 0.05)
 
 
