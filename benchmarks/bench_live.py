@@ -2,17 +2,18 @@
 
 The pool has limits, journal and metrics on. Beside it: httpx over the bare aiohttp transport, and httpx over its own. At half of what the
 pool serves, what it adds to the bare client's latency at the 99th percentile; and the time of one step of the gateway with 10,000 tenants
-and 200 deployments.
+and 200 deployments. With FORGE1SIM_LITELLM_PYTHON, a Python that has litellm, its Router runs beside them, in a process of its own.
 """
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,8 +40,8 @@ from policies.routing import unplugged
 from policies.schema import Platform
 
 RESULTS = (
-    "live_over_httpx_aiohttp_50", "live_over_httpx_aiohttp_200", "live_over_httpx_50", "gateway_requests_per_s", "gateway_step_us_p99",
-    "added_p99_ms",
+    "live_over_httpx_aiohttp_50", "live_over_httpx_aiohttp_200", "live_over_httpx_50", "live_over_litellm_50", "gateway_requests_per_s",
+    "gateway_step_us_p99", "added_p99_ms",
 )  # fmt: skip
 BLOCKS, BLOCK_S = 10, 1.5
 _PATH = "/openai/v1/chat/completions"
@@ -109,29 +110,63 @@ async def _clients(layout: Layout, url: str, folder: Path) -> AsyncIterator[dict
                 await client.aclose()
 
 
+@contextmanager
+def _litellm(base: str) -> Iterator[Callable[[], float] | None]:
+    """A block of LiteLLM's Router at 50 in flight, requests a second; None without a Python that has it."""
+    python = os.environ.get("FORGE1SIM_LITELLM_PYTHON")
+    if not python:
+        print("no LiteLLM: set FORGE1SIM_LITELLM_PYTHON", flush=True)
+        yield None
+        return
+    command = [python, str(ROOT / "benchmarks" / "litellm_rate.py"), base, fake_key("o", 0)]
+    environment = dict(os.environ, LITELLM_LOCAL_MODEL_COST_MAP="True")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        to, back = process.stdin, process.stdout
+        assert back.readline().strip() == "ready"
+
+        def block() -> float:
+            to.write(f"50 {BLOCK_S}\n")
+            to.flush()
+            return float(back.readline())
+
+        block()
+        yield block
+        to.close()
+
+
 async def _measure(layout: Layout, base: str, folder: Path) -> dict[str, float]:
     url = base + _PATH
-    async with _clients(layout, base, folder) as clients:
-        for client in clients.values():
-            await _block(client, url, 50, 0.5)
-        rates: dict[tuple[str, int], list[float]] = {}
-        for _ in range(BLOCKS):
-            for name, in_flight in (("pool", 50), ("aiohttp", 50), ("httpx", 50), ("pool", 200), ("aiohttp", 200)):
-                rates.setdefault((name, in_flight), []).append(await _block(clients[name], url, in_flight, BLOCK_S))
-        of = {key: median(values) for key, values in rates.items()}
-        for (name, in_flight), rate in of.items():
-            print(f"{name} at {in_flight} in flight: {rate:,.0f} requests/s", flush=True)
-        half = of["pool", 50] / 2
-        p99 = {name: [] for name in ("pool", "aiohttp")}  # type: ignore[var-annotated]
-        for _ in range(3):
-            for name, found in p99.items():
-                found.append(float(np.quantile(await _latencies_ms(clients[name], url, half, 3.0), 0.99)))
+    with _litellm(base) as litellm:
+        async with _clients(layout, base, folder) as clients:
+            return await _beside(clients, url, litellm)
+
+
+async def _beside(clients: dict[str, httpx.AsyncClient], url: str, litellm: Callable[[], float] | None) -> dict[str, float]:
+    """All figures of one run, blocks of all clients in turn."""
+    for client in clients.values():
+        await _block(client, url, 50, 0.5)
+    rates: dict[tuple[str, int], list[float]] = {}
+    for _ in range(BLOCKS):
+        for name, in_flight in (("pool", 50), ("aiohttp", 50), ("httpx", 50), ("pool", 200), ("aiohttp", 200)):
+            rates.setdefault((name, in_flight), []).append(await _block(clients[name], url, in_flight, BLOCK_S))
+        if litellm is not None:
+            rates.setdefault(("litellm", 50), []).append(await asyncio.to_thread(litellm))
+    of = {key: median(values) for key, values in rates.items()}
+    for (name, in_flight), rate in of.items():
+        print(f"{name} at {in_flight} in flight: {rate:,.0f} requests/s", flush=True)
+    half = of["pool", 50] / 2
+    p99 = {name: [] for name in ("pool", "aiohttp")}  # type: ignore[var-annotated]
+    for _ in range(3):
+        for name, found in p99.items():
+            found.append(float(np.quantile(await _latencies_ms(clients[name], url, half, 3.0), 0.99)))
     return {
         "live_over_httpx_aiohttp_50": of["pool", 50] / of["aiohttp", 50],
         "live_over_httpx_aiohttp_200": of["pool", 200] / of["aiohttp", 200],
         "live_over_httpx_50": of["pool", 50] / of["httpx", 50], "gateway_requests_per_s": of["pool", 50],
         "added_p99_ms": median(p99["pool"]) - median(p99["aiohttp"]),
-    }  # fmt: skip
+    } | ({"live_over_litellm_50": of["pool", 50] / of["litellm", 50]} if litellm is not None else {})  # fmt: skip
 
 
 def step_us_p99(steps: int = 100_000) -> float:

@@ -78,11 +78,13 @@ def _limit(limit: LimitRow, layout: Layout) -> dict[str, Any]:
     amount = limit.amount / 1e9 if in_usd else float(limit.amount)
     found: dict[str, Any] = {
         "dimension": limit.dimension, "amount": amount, "charge": limit.charge,
-        "window": "fixed" if limit.window == "day" else limit.window,
+        "window": limit.window,
         "model_class": layout.buckets[limit.bucket].model_class if limit.bucket >= 0 else None,
     }  # fmt: skip
     if limit.window in ("token_bucket", "paced"):
         found["burst_s"] = 60 * limit.depth / limit.amount
+    elif limit.window == "day":
+        found["time_zone"] = layout.providers[layout.accounts[limit.account].provider].timezone
     elif limit.window_us > 0:
         found["window_s"] = limit.window_us / 1e6
     if limit.window == "acceleration":

@@ -1,8 +1,9 @@
 """The journal: what happened, appended to files that survive the end of the process, whatever ends it.
 
 A frame is `length, CRC-32 of what follows, kind` and rows as they are in memory; inputs and the decisions that they led to are in one.
-Frames are written in batches by a thread; `settled` waits until what was handed over is with the operating system, which outlives
-`kill -9` (`sync=True`: on the disk, which outlives a power cut). A torn last frame is left out when reading, as it was never
+Frames are written in batches. `settle` hands what there is to the operating system, which outlives `kill -9`: at once, since a copy into
+its cache is quicker than to wake a thread. What may take time is a thread's: `sync=True` (on the disk, which outlives a power cut), and
+to try again where there was no room. A torn last frame is left out when reading, as it was never
 acknowledged; damage before it is an error.
 """
 
@@ -15,6 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,6 @@ FACT = np.dtype([(name, "<i8") for name in Fact._fields])
 _FRAME, _COUNT = struct.Struct("<IIB"), struct.Struct("<I")
 _MOST_FRAME = 1 << 30
 _SEGMENT_BYTES = 256 * 1024 * 1024
-_MOST_QUEUED = 1_024
 _RETRY_S = 0.5
 _JOIN_S = 5.0
 
@@ -62,7 +63,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self._head = _framed(HEAD, json.dumps(head_of(site)).encode())
         self._facts: list[Fact] = []
-        self._queue: queue.Queue[tuple[list[tuple[int, bytes]], asyncio.Future[None]] | None] = queue.Queue(_MOST_QUEUED)
+        self._queue: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._batch: list[tuple[int, bytes]] = []
         self.error: str | None = None
         self._number = max((int(path.stem) for path in folder.glob("*.journal")), default=0)
@@ -83,22 +84,18 @@ class Journal:
         """Take over what the wire saw."""
         self._facts.append(fact)
 
-    async def settled(self) -> None:
-        """Wait until all that was handed over would survive. With the disk full that is when there is room again."""
+    def settle(self) -> "asyncio.Future[None] | None":
+        """See Keeper. With the disk full it is done when there is room again."""
         if self._facts:
             self._batch.append((FACTS, np.array(self._facts, dtype=FACT).tobytes()))
             self._facts = []
-        batch, self._batch = self._batch, []
-        if not self._thread.is_alive():
-            return
+        data = b"".join(_framed(kind, payload) for kind, payload in self._batch)
+        self._batch = []
+        if not self._sync and self._is_written(data):
+            return None
         done = asyncio.get_running_loop().create_future()
-        while True:
-            try:
-                self._queue.put_nowait((batch, done))
-                break
-            except queue.Full:
-                await asyncio.sleep(0.001)
-        await done
+        self._queue.put((data, done))
+        return done
 
     def close(self) -> None:
         """End the thread. What was settled is safe; what was not is let go."""
@@ -106,32 +103,29 @@ class Journal:
         self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
-        while True:
-            work: list[tuple[list[tuple[int, bytes]], asyncio.Future[None]]] = []
-            # Whoever waits for the same write shares it.
-            while not work or (not self._queue.empty() and len(work) < _MOST_QUEUED):
-                if (one := self._queue.get()) is None:
-                    return
-                work.append(one)
-            self._write(b"".join(_framed(kind, payload) for batch, _ in work for kind, payload in batch))
-            for loop, waiting in _by_loop([done for _, done in work]):
-                loop.call_soon_threadsafe(_set_all, waiting)
-
-    def _write(self, data: bytes) -> None:
-        while data:
-            try:
-                if self._file is None or self._written > self._segment_bytes:
-                    self._open_segment()
-                began = self._written
-                self._append(data)
-                self._written = began + len(data)
-                self.error = None
-                return
-            except OSError as error:
-                # Nothing is acknowledged meanwhile. A frame half written is cut off again.
-                self.error = f"{self._folder}: {error.strerror}"
-                self._cut_back()
+        while (work := self._queue.get()) is not None:
+            data, done = work
+            while not self._is_written(data):
                 time.sleep(_RETRY_S)
+            with suppress(RuntimeError):                # the loop is closed: nobody waits any more
+                done.get_loop().call_soon_threadsafe(_finish, done)
+
+    def _is_written(self, data: bytes) -> bool:
+        """Write a batch whole, or none of it. By the thread only while somebody waits for it."""
+        if not data:
+            return True
+        try:
+            if self._file is None or self._written > self._segment_bytes:
+                self._open_segment()
+            self._append(data)
+            self._written += len(data)
+            self.error = None
+        except OSError as error:
+            # Nothing is acknowledged meanwhile. A frame half written is cut off again.
+            self.error = f"{self._folder}: {error.strerror}"
+            self._cut_back()
+            return False
+        return True
 
     def _append(self, data: bytes) -> None:
         view = memoryview(data)
@@ -231,13 +225,6 @@ def _framed(kind: int, payload: bytes) -> bytes:
     return _FRAME.pack(len(payload), zlib.crc32(payload, kind), kind) + payload
 
 
-def _by_loop(futures: list["asyncio.Future[None]"]) -> Iterator[tuple[asyncio.AbstractEventLoop, list["asyncio.Future[None]"]]]:
-    loops = {id(future.get_loop()): future.get_loop() for future in futures}
-    for loop in loops.values():
-        yield loop, [future for future in futures if future.get_loop() is loop]
-
-
-def _set_all(futures: list["asyncio.Future[None]"]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)
+def _finish(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)

@@ -1,5 +1,6 @@
 """What is kept of traffic: decisions and inputs, and what only the wire knows of an attempt. Who keeps it is behind `Keeper`."""
 
+import asyncio
 from typing import NamedTuple, Protocol
 
 from live_adapter.driver import Kept
@@ -19,7 +20,7 @@ class Fact(NamedTuple):
 
 
 class Keeper(Protocol):
-    """Keeps what happened. `settled` returns when all that was handed over before would survive the end of this process."""
+    """Keeps what happened. Nothing is acknowledged to a client before `settle` says that it would survive the end of this process."""
 
     def keep(self, kept: Kept) -> None:
         """Take over rows of log and inputs."""
@@ -30,8 +31,8 @@ class Keeper(Protocol):
     def changed(self, number: int, bundle: PolicyBundle) -> None:
         """From now on the bundle of this number is in force."""
 
-    async def settled(self) -> None:
-        """Wait until it is safe."""
+    def settle(self) -> "asyncio.Future[None] | None":
+        """Make all that was handed over safe: None where it is, else a future that is done when it is. One at a time."""
 
     def close(self) -> None:
         """There will be no more."""
@@ -49,7 +50,7 @@ class NoKeeper:
     def changed(self, number: int, bundle: PolicyBundle) -> None:
         """Let it go."""
 
-    async def settled(self) -> None:
+    def settle(self) -> None:
         """Nothing to wait for."""
 
     def close(self) -> None:

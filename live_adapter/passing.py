@@ -5,6 +5,7 @@ from functools import cached_property
 
 from live_adapter.protocols.calls import Call
 from live_adapter.protocols.errors import error_body
+from live_adapter.protocols.refusing import without_secrets
 from live_adapter.protocols.translating import StreamBack, answer_back, translated
 from live_adapter.protocols.usage import StreamReader, Usage, usage_of
 from live_adapter.site import Target
@@ -54,7 +55,7 @@ class Passing:
     def error(self, status: int, body: bytes) -> bytes:
         """The client's body of a provider's complaint about the call."""
         if not self.is_translated:
-            return body
+            return without_secrets(body)
         try:
             found = json.loads(body)
             message = str((found[0] if isinstance(found, list) else found)["error"]["message"])

@@ -5,6 +5,7 @@ no backoff: whether there is another attempt, where, and when, is the gateway's 
 """
 
 import asyncio
+import gc
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -21,7 +22,7 @@ from live_adapter.protocols.chat import UntranslatableError
 from live_adapter.protocols.errors import error_body, error_event
 from live_adapter.protocols.limits import limits_seen
 from live_adapter.protocols.outgoing import Outgoing, outgoing
-from live_adapter.protocols.refusing import Refusal, classify
+from live_adapter.protocols.refusing import Refusal, classify, classify_event
 from live_adapter.protocols.usage import StreamReader, Usage
 from live_adapter.refusals import told_of
 from live_adapter.replaying import Recording
@@ -42,6 +43,7 @@ _LOG = logging.getLogger(__name__)
 _PASSED_BACK = ("content-type", "x-request-id", "request-id", "openai-processing-ms")
 _ABORTED = "the place was taken back"
 _SOONEST_S = 0.0005
+_LAST_WRITE_S = 5.0
 
 
 class Body:
@@ -133,8 +135,8 @@ class Pool:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_us = 0
         self._idle = asyncio.Event()
-        self._settling: asyncio.Future[None] | None = None
-        self._recording: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._is_settling = False
         self.outcomes: Counter[tuple[int, str]] = Counter()
         self.draining = False
 
@@ -143,6 +145,8 @@ class Pool:
         if not self._is_known:
             self.driver.tell(UNKNOWN)
         self._arm()
+        # What is there by now stays there: to look at it again and again would be a sixth of all work.
+        gc.freeze()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -158,7 +162,8 @@ class Pool:
         if self._timer is not None:
             self._timer.cancel()
         self.driver.close()
-        await self._keeper.settled()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._settled(), max(at_most_s, _LAST_WRITE_S))
         self._keeper.close()
         await self.upstream.close()
 
@@ -246,14 +251,14 @@ class Pool:
             model = self.site.layout.models[target.model].name
             passing = Passing(going.call, target, model, going.ticket.request, self.driver.now_us // 1_000_000)
         except UntranslatableError as error:
-            self._refuse(going, sent, Refusal(kind=CALLER), 0, -1)
+            self._refuse(going, sent, Refusal(kind=CALLER), 0)
             return _error(going.call, 400, "untranslatable", str(error), 0)
         key = self._keys.key_of(target.account, sent.key)
         out = outgoing(passing.there, passing.dialect, target.model_name, key, target.site.base_url, going.headers)
         try:
             return await self._exchange(going, sent, passing, out)
         except Failure as failure:
-            self._refuse(going, sent, Refusal(kind=failure.kind), 0, -1)
+            self._refuse(going, sent, Refusal(kind=failure.kind), 0)
             return _error(going.call, 502, "provider_failed", str(failure), 0)
 
     async def _exchange(self, going: _Going, sent: Sent, passing: Passing, out: Outgoing) -> Answer:
@@ -309,7 +314,8 @@ class Pool:
             if reader.finished and not passing.failed:
                 self._served(going, sent, used, exchange.head.status, first_us)
             else:
-                self._break(going, sent, reader, FAILED)
+                said = classify_event(passing.dialect, reader.error, self._now_us()) if reader.failed else Refusal(kind=FAILED)
+                self._break(going, sent, reader, said)
             await self._settled()
             if rest and reader.finished:
                 yield rest
@@ -317,7 +323,7 @@ class Pool:
                 yield error_event(going.call.dialect, "stream_broken", "the provider ended the stream too soon")
         except Failure as failure:
             ended = True
-            self._break(going, sent, reader, failure.kind)
+            self._break(going, sent, reader, Refusal(kind=failure.kind))
             await self._settled()
             yield error_event(going.call.dialect, "stream_broken", str(failure))
         except asyncio.CancelledError:
@@ -347,27 +353,33 @@ class Pool:
         self._note(going, sent, "served", status, first_us, used)
         self._tell(SERVED, sent.slot, going.ticket.request, used.input_tokens, used.cached_tokens, used.output_tokens, going.complexity_pm)
 
-    def _break(self, going: _Going, sent: Sent, reader: StreamReader, kind: int) -> None:
-        """A stream broke: the provider failed, and for the client there is no other attempt."""
+    def _break(self, going: _Going, sent: Sent, reader: StreamReader, said: Refusal) -> None:
+        """A stream broke, as the provider said or did: for the client there is no other attempt."""
         used = self._used(going, reader)
         request = going.ticket.request
-        self._note(going, sent, REFUSAL_NAMES[kind], 200, -1, used)
-        self._tell(REFUSAL, sent.slot, request, kind, -1, 0, used.input_tokens, used.cached_tokens, used.output_tokens)
+        self._note(going, sent, REFUSAL_NAMES[said.kind], 200, -1, used)
+        limit = self._limit_of(sent, said)
+        self._tell(
+            REFUSAL, sent.slot, request, said.kind, limit, said.retry_after_us, used.input_tokens, used.cached_tokens, used.output_tokens
+        )
         self._tell(GONE, sent.slot, request, 0, 0, 0, CLIENT_GONE)
 
     async def _refused(self, going: _Going, sent: Sent, exchange: Exchange, passing: Passing) -> Answer:
         body, head = await exchange.read_some(), exchange.head
         refusal = classify(passing.dialect, head.status, head.headers, body, self._now_us())
-        limit = self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
-        self._refuse(going, sent, refusal, head.status, limit)
+        self._refuse(going, sent, refusal, head.status)
         if refusal.kind != CALLER:
             return _error(going.call, head.status, "provider_refused", "the provider refused", 0)
         told = passing.error(head.status, body)
         return Answer(status=head.status, headers=self._headers_back(going, sent, head.headers), body=told)
 
-    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int, limit: int) -> None:
+    def _refuse(self, going: _Going, sent: Sent, refusal: Refusal, status: int) -> None:
         self._note(going, sent, REFUSAL_NAMES[refusal.kind], status, -1, Usage())
-        self._tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, limit, refusal.retry_after_us)
+        self._tell(REFUSAL, sent.slot, going.ticket.request, refusal.kind, self._limit_of(sent, refusal), refusal.retry_after_us)
+
+    def _limit_of(self, sent: Sent, refusal: Refusal) -> int:
+        """The row of the limit that a refusal names, or -1."""
+        return self.site.targets[sent.deployment].limits.get(refusal.dimension, -1)
 
     def _note(self, going: _Going, sent: Sent, outcome: str, status: int, first_us: int, used: Usage) -> None:
         """Count an attempt that has ended, and keep what the wire saw of it."""
@@ -405,16 +417,33 @@ class Pool:
         """Wait until all that has happened is safe. Whoever asks in one turn of the loop waits for one write."""
         if isinstance(self._keeper, NoKeeper):
             return
-        if self._settling is None or self._settling.done():
-            self._settling = asyncio.ensure_future(self._settle())
-        await asyncio.shield(self._settling)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._begin_settling()
+        await waiter
 
-    async def _settle(self) -> None:
-        await asyncio.sleep(0)
-        # From here on others must ask anew: what they tell of is not in this write.
-        self._settling = None
+    def _begin_settling(self) -> None:
+        if not self._is_settling:
+            self._is_settling = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
         self.driver.flush()
-        await self._keeper.settled()
+        pending = self._keeper.settle()
+        if pending is None:
+            self._safe(waiting)
+        else:
+            pending.add_done_callback(lambda _: self._safe(waiting))
+
+    def _safe(self, waiting: "list[asyncio.Future[None]]") -> None:
+        """What these wait for is safe. Who came meanwhile is next: what they tell of is not in this write."""
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._is_settling = False
+        if self._waiting:
+            self._begin_settling()
 
     def _now_us(self) -> int:
         return self.driver.clock()
@@ -455,7 +484,7 @@ class Pool:
         self._arm()
         if self._going and not isinstance(self._keeper, NoKeeper):
             # What is under way is on record, too, however long it takes.
-            self._recording = asyncio.ensure_future(self._settled())
+            self._begin_settling()
 
 
 def _error(call: Call, status: int, code: str, message: str, retry_after_s: int) -> Answer:

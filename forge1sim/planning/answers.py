@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import PlanError
-from forge1sim.planning.cash import Month, cash
+from forge1sim.planning.cash import Month, cash, with_credits
+from forge1sim.planning.commitments import CreditEnd
 from forge1sim.planning.demand import Demand
 from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
@@ -119,6 +120,7 @@ class Answers:
     levers: tuple[Lever, ...]
     unit_costs: tuple[UnitCost, ...]
     cash: tuple[Month, ...]
+    credits: tuple[CreditEnd, ...] = ()
     exhaustion: "Exhaustion | None" = None
     interim: "Interim | None" = None
     tornado: "Tornado | None" = None
@@ -134,10 +136,11 @@ def answers_of(
         more = [plan for plan in one_more(options, best.plan).values() if plan not in known]
         known |= {one.plan: one for one in simulator(more, seeds)}
     rents = rents_of(demand, best)
+    months, ends = with_credits(options, best, cash(options, best))
     return Answers(
         worth=tuple(worth_of(options, best, known, rents)),
         levers=tuple(try_levers(demand, best, simulator, seeds, rents)) if levers else (), unit_costs=unit_costs(options, best),
-        cash=cash(options, best),
+        cash=months, credits=ends,
     )  # fmt: skip
 
 
@@ -274,12 +277,14 @@ def _account(demand: Demand, row: int, state: int) -> Account:
 
 
 def unit_costs(options: Options, best: Simulated) -> tuple[UnitCost, ...]:
-    """The bill by tier. Fees are shared out by requests answered; what no tier answers for stands alone."""
+    """The bill by tier. Fees are shared out by requests answered, what commitments change by cost of tokens."""
     days = best.days
     per_month = best.prices.days_per_month
     served = mean_of(days, "served_by_tier")
     share = served / served.sum() if served.sum() > 0 else np.full(len(served), 1 / len(served))
-    tokens_usd, tokens = mean_of(days, "usd_by_tier") * per_month, mean_of(days, "tokens_by_tier") * per_month
+    at_list = best.tokens_usd
+    paid = 1 + best.commitments_usd / at_list if at_list > 0 else 1.0
+    tokens_usd, tokens = mean_of(days, "usd_by_tier") * per_month * paid, mean_of(days, "tokens_by_tier") * per_month
     refused = mean_of(days, "refused") * np.array(best.prices.refusal_usd) * per_month
     found = []
     for row, tier in enumerate(options.loaded.bundle.tiers):
@@ -315,6 +320,7 @@ def as_json(answers: Answers) -> dict[str, Any]:
             for one in answers.unit_costs
         ],
         "cash_by_month": [asdict(one) | {"usd": one.usd} for one in answers.cash],
+        "credits": [asdict(one) for one in answers.credits],
         "exhaustion": exhaustion_json(answers.exhaustion) if answers.exhaustion else None,
         "interim": interim_json(answers.interim) if answers.interim else None,
         "tornado": tornado_json(answers.tornado) if answers.tornado else None,

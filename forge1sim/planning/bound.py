@@ -4,7 +4,8 @@ At any price of room, of at least 0, a draw costs at least: for each request the
 at these prices, over the blocks in which it may begin, or its refusal; less what all room is worth (weak duality: Bertsimas and
 Tsitsiklis, "Introduction to Linear Optimization", theorem 4.3). The sum over requests is the same for every plan, and room is
 worth in proportion to accounts: so each set of prices gives a bound that is affine in accounts. Without prices it says that nobody
-can do better than the cheapest answers. Prices decide how good a bound is, never whether it holds; they come from the fluid program.
+can do better than the cheapest answers, at the largest discounts that commitments offer. Prices
+decide how good a bound is, never whether it holds; they come from the fluid program.
 
 Requests that clients may end themselves (they leave, or their own limits and budgets refuse them) count as nothing.
 """
@@ -303,7 +304,7 @@ class _Answers:
         self.routes: list[tuple[int, Ints, Floats]] = []        # model, requests that it is open to, USD of each
         for row, route in enumerate(choices.routes):
             here = np.flatnonzero(choices.open_to(row))
-            self.routes.append((route.model, here, choices.nano_usd[here, route.model] / 1e9))
+            self.routes.append((route.model, here, choices.least_usd(row)[here]))
 
     def least_usd(self, priced: Sequence[tuple[Room, Floats]], units: Mapping[int, Floats | Ints]) -> Floats:
         """The least that an answer costs each request with the room it takes, shape (n,); infinite where none is open."""

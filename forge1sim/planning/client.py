@@ -233,7 +233,7 @@ def _choices(loaded: LoadedScenario, layout: Layout, requests: NDArray[np.void])
         layout=layout, bundle=loaded.bundle, faults=(), estimation=loaded.scenario.workload.estimation, seed=loaded.seed,
         start_us=loaded.start_us, end_us=loaded.start_us + loaded.horizon_us, requests=requests, deployments=nobody, sent_us=nobody,
         answer_nano_usd=nobody, paid_nano_usd=0, quality_pm=0,
-    ))  # fmt: skip
+    ), {})  # fmt: skip
 
 
 def capacity_per_s(choices: Choices, rows: Flags) -> float:

@@ -153,7 +153,10 @@ def _told(planned: Planned, one: Margin) -> str:
 
 
 def cost_parts(planned: Planned) -> dict[str, list[Any]]:
-    """A row for each part of the cost and their sum: `held_usd` (None where what is held was not simulated) and `planned_usd`."""
+    """A row for each part of the cost, tokens as commitments make them, and their sum.
+
+    `held_usd` (None where what is held was not simulated) and `planned_usd`.
+    """
     held = planned.held
     return {
         "part": [*PARTS, "total"],
@@ -163,7 +166,7 @@ def cost_parts(planned: Planned) -> dict[str, list[Any]]:
 
 
 def _parts(one: Simulated) -> tuple[float, float, float]:
-    return one.fixed_usd, one.tokens_usd, one.refusals_usd
+    return one.fixed_usd, one.tokens_usd + one.commitments_usd, one.refusals_usd
 
 
 def costs(planned: Planned) -> "Shown":

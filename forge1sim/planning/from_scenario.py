@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from forge1sim.experiments.clairvoyant.choices import SECONDS
 from forge1sim.experiments.clairvoyant.rooms import Blocks
 from forge1sim.metrics.slo import ALL_TIERS
+from forge1sim.planning.commitments import offered
 from forge1sim.planning.demand import MINUTE_US, Class, Demand, rule_of
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.problem import Counts, DemandClass, Goal, Kind, Problem, Room, State, Survival
@@ -48,7 +49,7 @@ def problem_of(demand: Demand, prices: Prices, which: Which, *, usable: float = 
         kinds=tuple(_kinds(options)), rooms=tuple(_rooms(demand, keys, which, usable)), classes=found, demand=asked,
         probability=np.full(len(asked), 1 / len(asked)), repeats=np.full(demand.blocks.count, prices.days_per_month), goals=goals,
         survivals=_survivals(options, asked, found, goals) if which == "proposal" else (),
-        budget_usd_per_month=terms.budget_usd_per_month, most_share_per_provider=terms.most_share_per_provider,
+        commitments=offered(terms), budget_usd_per_month=terms.budget_usd_per_month, most_share_per_provider=terms.most_share_per_provider,
     )  # fmt: skip
 
 

@@ -13,10 +13,11 @@ from math import isfinite
 
 import numpy as np
 
+from forge1sim.planning.commitments import added_usd, offered
 from forge1sim.planning.growth import DAYS_PER_MONTH
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.schedule import TierDate, cohorts_of, date_of, days_of_change, in_force_on, tier_dates
-from forge1sim.planning.simulated import Day, Promise, Simulated, Simulator, day_of, promises_of
+from forge1sim.planning.simulated import Day, Promise, Simulated, Simulator, day_of, list_usd_of, promises_of
 
 MOST_STEPS, MOST_TRIED = 6, 16
 Counts = tuple[tuple[int, ...], ...]
@@ -126,10 +127,13 @@ def interim_of(simulator: Simulator, seeds: Sequence[int], best: Simulated, held
 
 
 class _Tried:
-    """Simulates accounts by usage tier, each composition once."""
+    """Simulates accounts by usage tier, each composition once. Commitments that are held are paid, new ones begin with the plan."""
 
     def __init__(self, simulator: Simulator, seeds: Sequence[int]) -> None:
         self.simulator, self.seeds = simulator, seeds
+        terms = simulator.options.loaded.scenario.plan
+        names = {one.name for one in terms.commitments if one.held}
+        self.held = [one for one in offered(terms) if one.name in names]
         self.known: dict[tuple[Counts, int], Made] = {}
 
     def __call__(self, wanted: Sequence[tuple[Counts, int]]) -> list[Made]:
@@ -145,6 +149,8 @@ class _Tried:
 
     def _made(self, one: tuple[Counts, int], days: tuple[Day, ...], why: str) -> Made:
         options, prices = self.simulator.options, self.simulator.prices
+        at_list = np.array([prices.running(day) for day in days])
+        paid = at_list + added_usd(self.held, list_usd_of(days, prices.days_per_month))
         fees = sum(
             count * state.usd_per_month
             for entry, of_entry in zip(options.entries, one[0], strict=True) for state, count in zip(entry.states, of_entry, strict=True)
@@ -152,7 +158,7 @@ class _Tried:
         return Made(
             counts=one[0], reservation=one[1], days=days, fixed_usd=float(fees), impossible=why,
             promises=promises_of(options.loaded, days, self.simulator.confidence) if days else (),
-            running_usd=float(np.mean([prices.running(day) for day in days])) if days else 0.0,
+            running_usd=float(paid.mean()) if days else 0.0,
         )  # fmt: skip
 
 

@@ -20,10 +20,12 @@ from forge1sim.planning.infeasible import NoPlanError
 from forge1sim.planning.interim import interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
+from forge1sim.planning.recordings import fitted_and_later, recorded
 from forge1sim.planning.search import Search
-from forge1sim.planning.simulated import Promise, Simulated, Simulator
+from forge1sim.planning.simulated import Promise, Simulated
 from forge1sim.planning.tornado import tornado_of
 from forge1sim.planning.ways_out import infeasible_of
+from forge1sim.scenario.terms import PlanTerms
 from forge1sim.statistics.means import mean_interval
 
 __all__ = ["FRESH_SEEDS", "MOST_MINUTES", "MOST_VERIFIED", "plan"]
@@ -44,9 +46,10 @@ def plan(
 
     Raises NoPlanError (no plan keeps the promises), PlanError (contradictory terms), ScenarioError or WorkloadError.
     """
-    began_s, ask = time.perf_counter(), Ask.of(scenario)
+    began_s, asked = time.perf_counter(), Ask.of(scenario)
     if not (isfinite(minutes) and minutes > 0):
         raise PlanError(f"minutes is {minutes}, must be above 0")
+    ask, later = fitted_and_later(asked, asked.load())
     loaded = ask.load()
     if not loaded.slos:
         raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
@@ -54,10 +57,10 @@ def plan(
     growth.overrides(loaded, growth.points()[-1])       # what cannot be scaled is told before the search
     until_s = began_s + 60 * minutes
     found = find(ask, until_s=until_s, workers=workers, backend=backend, on_round=on_round)
-    search, simulator, after = found.search, found.simulator, found.after
+    search = found.search
     on_stage("checking the best plan on fresh days")
-    verified = _verify(search, simulator, until_s, after)
-    _look_one_below(search, after)
+    verified = _verify(found, later, until_s)
+    _look_one_below(search, found.after)
     answers = _answers(found, growth, minutes, levers=levers, on_stage=on_stage)
     return _told(search, found.bounds, found.draws, verified, answers, began_s)
 
@@ -85,21 +88,25 @@ def _held(search: Search) -> Simulated | None:
     return search.seen.get(search.place.get(search.options.held, -1))
 
 
-def _verify(search: Search, simulator: Simulator, until_s: float, on_round: OnRound) -> Simulated:
-    """The best plan on fresh draws; while it breaks a promise there, the search goes on without it. Later tries must be surer."""
+def _verify(found: Found, later: Ask, until_s: float) -> Simulated:
+    """The best plan on fresh draws, of later parts of recordings; while it breaks a promise there, the search goes on without it.
+
+    Each further try must be surer.
+    """
+    search, fresh = found.search, replace(found.simulator, ask=later)
     terms = search.options.loaded.scenario.plan
     for attempt in range(MOST_VERIFIED):
         best = search.best
         if best is None:
-            raise NoPlanError(infeasible_of(search, simulator))
+            raise NoPlanError(infeasible_of(search, found.simulator, fresh))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
-        surer = replace(simulator, confidence=share)
-        first = simulator.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
+        surer = replace(fresh, confidence=share, taken=best.taken)
+        first = later.seed + FRESH_SEEDS + attempt * terms.fresh_draws
         verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
         if verified.holds:
             return verified
         search.refuse(best)
-        search.run([], until_s, on_round)
+        search.run([], until_s, found.after)
     raise PlanError(
         f"the {MOST_VERIFIED} best plans kept the promises on {terms.draws} draws, but not on fresh ones; "
         f"raise plan.draws, so that fewer plans look good by luck"
@@ -162,10 +169,18 @@ def said_of(options: Options) -> tuple[str, ...]:
     span_days = loaded.horizon_us / 86_400e6
     times = MONTH_US / loaded.horizon_us
     found = [f"A month is {times:.4g} times the scenario's horizon of {span_days:.3g} days: every day is like these."]
-    recorded = [source for source in loaded.workload_sources if source.kind != "synthetic"]
-    if recorded and span_days < 2:
+    if recorded(loaded):
+        found.append(_said_of_recordings(loaded.scenario.plan))
+    if span_days < 2 and any(source.kind != "synthetic" for source in loaded.workload_sources):
         found.append("Demand is a recording of under two days: not verified for other days.")
     return tuple(found)
+
+
+def _said_of_recordings(terms: PlanTerms) -> str:
+    blocks = f"blocks of {terms.block_s:g} s of the recording, drawn with replacement"
+    if terms.fitted_share == 1:
+        return f"Draws are {blocks}: plans were compared and verified on the same hours, in another order."
+    return f"Draws are {blocks}: plans were compared on its first {terms.fitted_share:.0%}, and verified on the rest, which they never saw."
 
 
 def _items(search: Search, best: Simulated) -> tuple[Item, ...]:

@@ -97,8 +97,18 @@ class Planned:
         return self.held.holds and self.held.plan not in self.refused if self.held else None
 
     @property
+    def revenue_usd(self) -> float:
+        """What contracts pay per month, if nothing is refused."""
+        return sum(group.count * group.contract_usd_per_month for group in self.options.loaded.groups)
+
+    @property
+    def margin_usd(self) -> float:
+        """Revenue less cost. A refusal costs at least the revenue that it loses, so the cheapest plan has the largest margin."""
+        return self.revenue_usd - self.usd_per_month
+
+    @property
     def usd_per_month(self) -> float:
-        """Fees, tokens and priced refusals on the draws that plans were compared on."""
+        """Fees, tokens with what commitments make of them, and priced refusals on the draws that plans were compared on."""
         return self.on_draws.usd_per_month
 
 
@@ -110,7 +120,11 @@ def as_json(planned: Planned) -> dict[str, Any]:
         "purchases": [asdict(one) | {"change": one.change} for one in planned.items],
         "reservation": _reservation(planned),
         "cost_usd_per_month": best.usd_per_month,
-        "cost_parts_usd_per_month": {"accounts": best.fixed_usd, "tokens": best.tokens_usd, "refusals": best.refusals_usd},
+        "cost_parts_usd_per_month": {
+            "accounts": best.fixed_usd, "tokens": best.tokens_usd, "commitments": best.commitments_usd, "refusals": best.refusals_usd,
+        },
+        "revenue_usd_per_month": planned.revenue_usd, "margin_usd_per_month": planned.margin_usd,
+        "commitments": [asdict(one) for one in best.taken],
         "held_cost_usd_per_month": _finite(planned.held.usd_per_month) if planned.held else None,
         "held_keeps_promises": planned.held_keeps_promises,
         "fresh_cost_usd_per_month": {"value": planned.cost.value, "low": _finite(planned.cost.low), "high": _finite(planned.cost.high)},

@@ -4,6 +4,7 @@ What requests of a draw could be answered by in any plan is what they could be a
 over, and limits that a fault raises for a while are raised all along.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from forge1sim.experiments.clairvoyant.choices import Choices
 from forge1sim.experiments.clairvoyant.realised import Realised, requests_of
+from forge1sim.planning.commitments import largest_discounts
 from forge1sim.planning.options import Options
 from forge1sim.scenario.load import load_scenario
 from policies.layout import lay_out
 from policies.schema import Account, Fault
 
 Flags = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
@@ -30,7 +33,20 @@ class Seat:
 
 
 class Demanded(Choices):
-    """Choices of requests that nobody has answered yet: one that names a model may also get any of its fallbacks."""
+    """Choices of requests that nobody has answered yet: one that names a model may also get any of its fallbacks.
+
+    `discounts` are the largest by provider that a commitment could take off.
+    """
+
+    def __init__(self, realised: Realised, discounts: Mapping[str, float]) -> None:
+        super().__init__(realised)
+        self.discounts = discounts
+
+    def least_usd(self, route: int) -> Floats:
+        """The least that an answer by a route can come to under any commitment, shape (n,)."""
+        layout, one = self.realised.layout, self.routes[route]
+        provider = layout.providers[layout.accounts[self.pools[one.pool].accounts[0]].provider].name
+        return np.asarray(self.nano_usd[:, one.model] / 1e9 * (1 - self.discounts.get(provider, 0.0)))
 
     @cached_property
     def asked_for(self) -> Flags:
@@ -84,7 +100,7 @@ class Reach:
             layout=self.layout, bundle=self.bundle, faults=self.faults, estimation=loaded.scenario.workload.estimation, seed=seed,
             start_us=loaded.start_us, end_us=loaded.start_us + loaded.horizon_us + loaded.drain_us, requests=requests,
             deployments=nobody, sent_us=nobody, answer_nano_usd=nobody, paid_nano_usd=0, quality_pm=0,
-        ))  # fmt: skip
+        ), largest_discounts(loaded.scenario.plan))  # fmt: skip
 
 
 def _accounts(options: Options, state: int) -> tuple[Account, ...]:

@@ -13,7 +13,9 @@ from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.experiments.workers import as_finished
 from forge1sim.metrics.static import MONTH_US
+from forge1sim.planning.commitments import added_usd, cheapest
 from forge1sim.planning.options import Options, Plan
+from forge1sim.planning.problem import Commitment
 from forge1sim.planning.spending import Spent, spent_of_flows
 from forge1sim.planning.survival import Loss, override_of
 from forge1sim.scenario.load import LoadedScenario
@@ -36,9 +38,9 @@ class Day:
     """One replication of a plan.
 
     `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those refused for the client's own limits
-    or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order. `served` counts answers by provider;
-    what ends in `_by_tier` is of the answered, with what their attempts cost; `usd_by_account` is what was paid for tokens, by account,
-    `spent` the same by tier and model with what was bought for it.
+    or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order. `served` counts answers by
+    provider, `usd_by_provider` is its tokens at list price; what ends in `_by_tier` is of the answered, with what their attempts cost;
+    `usd_by_account` is what was paid for tokens, by account, `spent` the same by tier and model with what was bought for it.
     """
 
     arrived: tuple[int, ...]
@@ -47,6 +49,7 @@ class Day:
     tokens_usd: float
     slo: tuple[float, ...]
     served: dict[str, int]
+    usd_by_provider: dict[str, float] = field(default_factory=dict)
     served_by_tier: tuple[int, ...] = ()
     usd_by_tier: tuple[float, ...] = ()
     tokens_by_tier: tuple[int, ...] = ()
@@ -113,6 +116,7 @@ class Simulated:
     impossible: str = ""
     over: tuple[str, ...] = ()
     survived: tuple[Survived, ...] = ()
+    taken: tuple[Commitment, ...] = ()
 
     @property
     def keeps_promises(self) -> bool:
@@ -131,12 +135,18 @@ class Simulated:
 
     @cached_property
     def running_usd(self) -> Floats:
-        """Tokens and refusals per month, by day."""
-        return np.array([self.prices.running(day) for day in self.days])
+        """Tokens and refusals per month, by day, with what commitments add to it or take off."""
+        at_list = np.array([self.prices.running(day) for day in self.days])
+        return at_list + added_usd(self.taken, list_usd_of(self.days, self.prices.days_per_month))
+
+    @property
+    def commitments_usd(self) -> float:
+        """What commitments add to tokens at list price (below 0: save) per month."""
+        return float(np.mean(added_usd(self.taken, list_usd_of(self.days, self.prices.days_per_month))))
 
     @property
     def tokens_usd(self) -> float:
-        """Tokens per month."""
+        """Tokens per month, at list price."""
         return self.prices.days_per_month * float(np.mean([day.tokens_usd for day in self.days]))
 
     @property
@@ -153,6 +163,12 @@ class Simulated:
     def worst(self) -> Promise | None:
         """The promise that is least sure to hold."""
         return max(self.promises, key=lambda one: (not one.holds, one.p_value), default=None)
+
+
+def list_usd_of(days: Sequence[Day], days_per_month: float) -> dict[str, Floats]:
+    """Months of such days by provider, at list price, shape (days,)."""
+    providers = {provider for day in days for provider in day.usd_by_provider}
+    return {one: days_per_month * np.array([day.usd_by_provider.get(one, 0.0) for day in days]) for one in providers}
 
 
 def day_of(ask: Ask) -> Day:
@@ -178,7 +194,8 @@ def day_from(result: "RunResult") -> Day:
     return Day(
         arrived=tuple(arrived.tolist()), refused=tuple((ends.sum(axis=1) - own + still).tolist()), own=tuple(own.tolist()),
         tokens_usd=result.summary["cost_usd"], slo=tuple(_seen(slo) for slo in result.slos),
-        served=_by_provider(result.summary["accounts"].values()), served_by_tier=tuple(served.tolist()),
+        served=_by_provider(result.summary["accounts"].values(), "served"),
+        usd_by_provider=_by_provider(result.summary["accounts"].values(), "cost_usd"), served_by_tier=tuple(served.tolist()),
         usd_by_tier=tuple((usd / 1e9).tolist()), tokens_by_tier=tuple(tokens.tolist()),
         usd_by_account={name: row["cost_nano_usd"] / 1e9 for name, row in result.summary["accounts"].items()},
         spent=spent_of_flows(flow_table(result.metrics)),
@@ -190,11 +207,11 @@ def mean_of(days: Sequence[Day], field: str) -> Floats:
     return np.asarray(np.mean([getattr(day, field) for day in days], axis=0), dtype=np.float64)
 
 
-def _by_provider(accounts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    found: Counter[str] = Counter()
+def _by_provider(accounts: Iterable[Mapping[str, Any]], column: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for account in accounts:
-        found[account["provider"]] += account["served"]
-    return dict(found)
+        found[account["provider"]] = found.get(account["provider"], 0) + account[column]
+    return found
 
 
 def _seen(slo: Mapping[str, Any]) -> float:
@@ -215,13 +232,17 @@ class Evaluate(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Simulator:
-    """Simulates plans of a scenario in parallel. Promises hold together at `confidence`."""
+    """Simulates plans of a scenario in parallel. Promises hold together at `confidence`.
+
+    `taken` are the commitments that each plan pays; None: those that make it cheapest.
+    """
 
     ask: Ask
     options: Options
     prices: Prices
     confidence: float
     losses: tuple[Loss, ...] = ()
+    taken: tuple[Commitment, ...] | None = None
     workers: int | None = None
     backend: str = "processes"
 
@@ -280,17 +301,20 @@ class Simulator:
         fixed_usd, loaded = self.options.fixed_usd_per_month(plan), self.options.loaded
         if why:
             return Simulated(plan=plan, days=(), fixed_usd=fixed_usd, prices=self.prices, promises=(), impossible=why)
-        over = tuple(_too_much(loaded.scenario.plan, days, fixed_usd, self.prices.days_per_month))
+        taken = self.taken
+        if taken is None:
+            taken = cheapest(loaded.scenario.plan, list_usd_of(days, self.prices.days_per_month))
         promises = promises_of(loaded, days, self.confidence)
-        return Simulated(plan=plan, days=days, fixed_usd=fixed_usd, prices=self.prices, promises=promises, over=over)
+        found = Simulated(plan=plan, days=days, fixed_usd=fixed_usd, prices=self.prices, promises=promises, taken=taken)
+        return replace(found, over=tuple(_too_much(loaded.scenario.plan, found)))
 
 
-def _too_much(terms: PlanTerms, days: Sequence[Day], fixed_usd: float, days_per_month: float) -> Iterator[str]:
+def _too_much(terms: PlanTerms, one: Simulated) -> Iterator[str]:
     """What the plan has too much of."""
-    paid_usd = fixed_usd + days_per_month * float(np.mean([day.tokens_usd for day in days]))
+    paid_usd = one.fixed_usd + one.tokens_usd + one.commitments_usd
     if terms.budget_usd_per_month is not None and paid_usd > terms.budget_usd_per_month:
         yield f"{paid_usd:,.0f} USD a month, over the budget of {terms.budget_usd_per_month:,.0f}"
-    served = sum((Counter(day.served) for day in days), Counter[str]())
+    served = sum((Counter(day.served) for day in one.days), Counter[str]())
     most = terms.most_share_per_provider
     for provider, count in served.items():
         share = count / max(1, served.total())

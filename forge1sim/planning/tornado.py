@@ -79,7 +79,7 @@ def _end(found: Found, name: str, factor: float, share_s: float) -> End:
     best, simulator = found.search.best, found.simulator
     assert best is not None
     options = simulator.options
-    kept = simulator.changed([(best.plan, moved(options, name, factor, best.plan))], found.search.seeds)[0]
+    kept = replace(simulator, taken=best.taken).changed([(best.plan, moved(options, name, factor, best.plan))], found.search.seeds)[0]
     anew_usd, anew = _anew(replace(found.ask, overrides=(*found.ask.overrides, *moved(options, name, factor))), found, share_s)
     return End(
         factor=factor, kept_usd=kept.usd_per_month, kept=difference(best.running_usd, kept.running_usd), breaks=broken(kept),

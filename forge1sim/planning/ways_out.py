@@ -23,12 +23,12 @@ _DEMAND_HALVINGS = 5
 NOT_ACCOUNTS = "what no number of accounts changes: deadlines, speed and quality of models, clients' own limits, or a limit that stays"
 
 
-def infeasible_of(search: Search, simulator: Simulator) -> Infeasible:
-    """Look for conflicts and ways out by further simulations. Raises PlanError if no plan can be simulated at all."""
+def infeasible_of(search: Search, simulator: Simulator, fresh: Simulator) -> Infeasible:
+    """Look for conflicts and ways out by further simulations; `fresh` simulates fresh days. Raises PlanError if nothing can be at all."""
     tried = [one for row, one in search.seen.items() if not one.impossible and not search.refused[row]]
     if not tried:
         raise PlanError(_nothing(search))
-    look = _Look(search, simulator, tried)
+    look = _Look(search, simulator, fresh, tried)
     closest = look.closest
     ways = [*look.more_accounts(), *look.lower_promises(), *look.less_demand(), *look.wider_bounds()]
     return Infeasible(
@@ -57,8 +57,8 @@ def _nothing(search: Search) -> str:
 class _Look:
     """Simulations about the closest of the plans that were tried."""
 
-    def __init__(self, search: Search, simulator: Simulator, tried: Sequence[Simulated]) -> None:
-        self.search, self.simulator, self.tried = search, simulator, tried
+    def __init__(self, search: Search, simulator: Simulator, fresh: Simulator, tried: Sequence[Simulated]) -> None:
+        self.search, self.simulator, self.fresh, self.tried = search, simulator, fresh, tried
         self.closest = closest = min(tried, key=_how_close)
         self.options: Options = search.options
         counts = tuple(max(count, entry.at_most) for count, entry in zip(closest.plan.counts, self.options.entries, strict=True))
@@ -125,8 +125,8 @@ class _Look:
         if one is None:
             return []
         slos, chance = self.options.loaded.slos, 1 - self.simulator.confidence
-        first = self.simulator.ask.seed + FRESH_SEEDS
-        fresh = self.simulator([one.plan], range(first, first + self.options.loaded.scenario.plan.fresh_draws))[0]
+        first = self.fresh.ask.seed + FRESH_SEEDS
+        fresh = self.fresh([one.plan], range(first, first + self.options.loaded.scenario.plan.fresh_draws))[0]
         targets = []
         for row, slo in enumerate(slos):
             if not (one.promises[row].holds and fresh.promises[row].holds):

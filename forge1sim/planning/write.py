@@ -41,7 +41,19 @@ def purchases_csv(planned: Planned) -> str:
             one.name, one.provider, one.usage_tier or "", one.held, one.planned, one.change, one.usd_per_month,
             one.setup_usd * max(0, one.change), act_by, in_force, one.permission, one.one_fewer,
         ))  # fmt: skip
+    for taken in planned.on_draws.taken:
+        rows.writerow(safe_cell(cell) for cell in _commitment_row(planned, taken.name))
     return text.getvalue()
+
+
+def _commitment_row(planned: Planned, name: str) -> tuple[str | int | float, ...]:
+    """A commitment in the columns of purchases; to be signed by the start, unless it is held."""
+    loaded = planned.options.loaded
+    one = next(one for one in loaded.scenario.plan.commitments if one.name == name)
+    start = "" if one.held else loaded.scenario.start.date().isoformat()
+    words = f"{one.discount:.0%} off the tokens of {one.provider} for {one.months} months"
+    held = int(one.held)
+    return (f"commitment {name}", one.provider, "", held, 1, 1 - held, one.usd_per_month, 0.0, start, start, "", words)
 
 
 def dates(planned: Planned, one: Item) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from forge1sim.scenario.problems import Finding, dotted, nearest, shown_value
 from forge1sim.scenario.resolve import served
 from forge1sim.scenario.schema import Scenario, ScenarioTenants, model_name
+from forge1sim.scenario.terms import CommitmentTerms, CreditTerms, PlanTerms
 from forge1sim.scenario.yaml_tree import Path_
 from forge1sim.workload.spec import AUTO_NAME, AgentSessions, ServeGen, Synthetic
 from policies.contracts import CONTRACTS
@@ -232,8 +233,24 @@ def plan_findings(scenario: Scenario) -> Iterator[Finding]:
             yield from unknown(("plan", "reservations", row, "guaranteed_capacity"), tier, tiers, "tier")
     for row, survival in enumerate(plan.survive):
         yield from unknown(("plan", "survive", row, "tier"), survival.tier, tiers, "tier")
+    providers = sorted({account.provider for account in scenario.accounts})
+    offers: tuple[tuple[str, tuple[CommitmentTerms | CreditTerms, ...]], ...] = (
+        ("commitments", plan.commitments), ("credits", plan.credits),
+    )  # fmt: skip
+    for field, of_field in offers:
+        for row, offer in enumerate(of_field):
+            yield from unknown(("plan", field, row, "provider"), offer.provider, providers, "provider")
+        yield from _twice(("plan", field), [offer.name for offer in of_field])
+    yield from _held_twice(plan)
     for tier in plan.refusal_usd:
         yield from unknown(("plan", "refusal_usd"), tier, tiers, "tier")
+
+
+def _held_twice(plan: PlanTerms) -> Iterator[Finding]:
+    held = [(row, one.provider) for row, one in enumerate(plan.commitments) if one.held]
+    for at, (row, provider) in enumerate(held):
+        if provider in [other for _, other in held[:at]]:
+            yield ("plan", "commitments", row, "held"), f"is a second commitment held with {provider}; at most one of each provider counts"
 
 
 def workload_findings(scenario: Scenario) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from policies.schema import Count, Name, NonNegative, Ratio, Table
+from policies.schema import Count, Flag, Name, NonNegative, Ratio, Table
 
 MAX_OPTIONS = 100
 Words = Annotated[str, Strict(), Field(max_length=1000)]
@@ -95,6 +95,29 @@ class Tornado(Table):
         return bool(self.demand or self.price or self.limits)
 
 
+class CommitmentTerms(Table):
+    """An offer: pay a provider at least `usd_per_month` for tokens, and get `discount` on all of them.
+
+    At most one of each provider is taken. `held`: it is signed already, and is paid whatever the plan.
+    """
+
+    name: Name
+    provider: Name
+    usd_per_month: Annotated[float, Strict(), Field(gt=0, le=1e12)]
+    discount: Annotated[Ratio, Field(lt=1)]
+    months: Annotated[int, Strict(), Field(ge=1, le=120)] = Field(default=12, description="How long it binds.")
+    held: Flag = False
+
+
+class CreditTerms(Table):
+    """Prepaid credit that is held: tokens of the provider are paid from it. What is left when it expires is lost."""
+
+    name: Name
+    provider: Name
+    usd: NonNegative
+    expires_after_days: NonNegative | None = Field(default=None, description="Days after the scenario's start; default: never.")
+
+
 class PlanTerms(Table):
     """What a plan may choose and must keep.
 
@@ -105,6 +128,8 @@ class PlanTerms(Table):
     accounts: tuple[AccountTerms, ...] = Field(default=(), max_length=200)
     reservations: tuple[Reservation, ...] = Field(default=(), max_length=MAX_OPTIONS)
     survive: tuple[Survival, ...] = Field(default=(), max_length=20)
+    commitments: tuple[CommitmentTerms, ...] = Field(default=(), max_length=50)
+    credits: tuple[CreditTerms, ...] = Field(default=(), max_length=50)
     refusal_usd: dict[Name, NonNegative] = Field(default_factory=dict)
     budget_usd_per_month: NonNegative | None = None
     most_share_per_provider: Annotated[Ratio, Field(gt=0)] | None = None
@@ -115,4 +140,10 @@ class PlanTerms(Table):
     draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(default=4, description="Replications on which plans are compared.")
     fresh_draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(
         default=10, description="Replications, never seen before, on which the plan is verified."
+    )
+    fitted_share: Annotated[Ratio, Field(gt=0)] = Field(
+        default=0.5, description="Of a recording, the first part that plans are compared on; the rest verifies. 1: all of it does both."
+    )
+    block_s: Annotated[float, Strict(), Field(ge=1, le=1e7)] = Field(
+        default=300.0, description="Length of the blocks that draws of a recording are made of."
     )

@@ -12,7 +12,7 @@ from forge1sim.workload.columns import read_table
 from forge1sim.workload.draws import purpose, spawned_seed, uniforms
 from forge1sim.workload.files import TraceFile, resolve
 from forge1sim.workload.readers import RECORD, Labels
-from forge1sim.workload.replay import SORT_ROWS_MAX, Account
+from forge1sim.workload.replay import ROWS_IN_MEMORY, Account
 from forge1sim.workload.spec import AgentSessions
 from forge1sim.workload.synthetic import Group
 
@@ -143,7 +143,7 @@ def _read(file: TraceFile, limit_rows: int | None, models: Labels) -> NDArray[np
         rows["max_output_tokens"] = rows["complexity_pm"] = -1
         parts.append(rows)
         size += rows.size
-        if size > SORT_ROWS_MAX:
-            raise TraceError(f"{file.name}: has more than {SORT_ROWS_MAX:,} rows; set limit_rows")
+        if size > ROWS_IN_MEMORY:
+            raise TraceError(f"{file.name}: has more than {ROWS_IN_MEMORY:,} rows; set limit_rows")
     records = np.concatenate(parts)
     return records[np.lexsort((records["time_us"], records["tenant"]))]

@@ -3,8 +3,9 @@
 Every row read is accounted for: used, or skipped with a reason.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +14,20 @@ from numpy.typing import NDArray
 
 from forge1sim.errors import TraceError
 from forge1sim.workload.assign import Describer, Tenants, blank_requests, model_of_labels, overrule
+from forge1sim.workload.bootstrap import blocks
 from forge1sim.workload.columns import BATCH_ROWS
 from forge1sim.workload.draws import GOLDEN, hash_words, purpose, spawned_seed, uniforms
 from forge1sim.workload.files import TraceFile, resolve
 from forge1sim.workload.readers import RECORD, Reader
-from forge1sim.workload.spec import BurstGPT, FileTrace
+from forge1sim.workload.spec import Bootstrap, BurstGPT, FileTrace
 from forge1sim.workload.synthetic import Group
 
-SORT_ROWS_MAX = 5_000_000
+ROWS_IN_MEMORY = 5_000_000
 _KEEP, _COPIES, _JITTER, _WHO = purpose("keep"), purpose("copies"), purpose("jitter"), purpose("who")
 _COPIES_MAX = 1 << 14
 _PERIOD_US_MIN = 1000
+_Played = tuple[NDArray[np.void], NDArray[np.int64], int]
+"""Rows by time, when each is due after the start (microseconds), and the how-manieth cycle or block it is."""
 
 
 @dataclass
@@ -74,7 +78,7 @@ class ReplaySource:
     ) -> None:  # fmt: skip
         self._source, self._models = source, tuple(model_names)
         self._start_us, self._horizon_us = start_us, round(horizon_s * 1e6)
-        self._owner, self._seed = owner, spawned_seed(seed, owner)
+        self._owner, self._seed, self._scenario_seed = owner, spawned_seed(seed, owner), seed
         self._file = TraceFile(resolve(source.path, folders), round(source.max_gib * 2**30))
         self._reader = Reader(source, self._file)
         self._tenants = Tenants(groups, source.assign, owner)
@@ -90,29 +94,51 @@ class ReplaySource:
 
     def chunks(self) -> Iterator[NDArray[np.void]]:
         """Sorted rows of dtype REQUESTS."""
-        self.account = account = Account(self.account.source)
-        counts = np.zeros(self._describer.tenants, np.int32)
-        held, offset_us, cycle = _NOTHING, round(self._source.start_at_s * 1e6), 0
+        self.account = Account(self.account.source)
+        counts, held = np.zeros(self._describer.tenants, np.int32), _NOTHING
+        for records, warped_us, cycle in self._drawn(self._source.bootstrap) if self._source.bootstrap else self._straight():
+            self.account.rows_read += records.size
+            held += self._due(records, warped_us, cycle)
+            # Copies come later than their row, so what lies before the last row is complete.
+            ready = held.arrive_us < self._start_us + warped_us[-1]
+            yield self._finished(held.take(ready), counts)
+            held = held.take(~ready)
+        yield self._finished(held, counts)
+
+    def _straight(self) -> Iterator[_Played]:
+        """The recording from its first row on, with `loop` over and over until the horizon."""
+        offset_us, cycle = round(self._source.start_at_s * 1e6), 0
         while True:
             first_us = last_us = None
-            read_before = account.rows_read
-            for records in self._portions():
+            rows = 0
+            for records in self._portions(self._in_order()):
                 first_us = int(records["time_us"][0]) if first_us is None else first_us
                 last_us = int(records["time_us"][-1])
-                account.rows_read += records.size
-                warped = np.rint((records["time_us"] - first_us) * self._source.time_scale).astype(np.int64) + offset_us
-                held += self._due(records, warped, cycle)
-                # Copies come later than their row, so what lies before the last row is complete.
-                ready = held.arrive_us < self._start_us + warped[-1]
-                yield self._finished(held.take(ready), counts)
-                held = held.take(~ready)
+                rows += records.size
+                yield records, self._scaled(records["time_us"] - first_us) + offset_us, cycle
             if first_us is None or last_us is None or not self._source.loop:
-                break
-            offset_us += self._period_us(last_us - first_us, account.rows_read - read_before)
+                return
+            offset_us += self._period_us(last_us - first_us, rows)
             cycle += 1
             if offset_us >= self._horizon_us:
-                break
-        yield self._finished(held, counts)
+                return
+
+    def _drawn(self, bootstrap: Bootstrap) -> Iterator[_Played]:
+        """Blocks of the recording, one after the other; a row of another block is another request."""
+        records = self._all()
+        first_us = int(records["time_us"][0])
+        offset_us = round(self._source.start_at_s * 1e6)
+        span_us = int(records["time_us"][-1]) - first_us + 1
+        length_us = max(0, math.ceil((self._horizon_us - offset_us) / self._source.time_scale))
+        if not self._source.loop:
+            length_us = min(length_us, span_us)
+        for block in blocks(bootstrap, first_us, span_us, length_us, self._scenario_seed):
+            first, last = np.searchsorted(records["time_us"], (block.from_us, block.until_us))
+            for part in self._portions([records[first:last]]):
+                yield part, self._scaled(part["time_us"] - block.from_us + block.at_us) + offset_us, block.number
+
+    def _scaled(self, after_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(np.rint(after_us * self._source.time_scale), np.int64)
 
     def _period_us(self, span_us: int, rows: int) -> int:
         """From one beginning of a repeated trace to the next: its length and one mean gap."""
@@ -121,10 +147,10 @@ class ReplaySource:
             raise TraceError(f"{self._file.name}: lasts {period_us / 1e6} s; only a trace of at least a millisecond can loop")
         return period_us
 
-    def _portions(self) -> Iterator[NDArray[np.void]]:
-        """The rows in order, few enough at a time that their copies fit a batch."""
+    def _portions(self, parts: Iterable[NDArray[np.void]]) -> Iterator[NDArray[np.void]]:
+        """The same rows, few enough at a time that their copies fit a batch."""
         size = max(1, int(BATCH_ROWS / max(1.0, self._source.rate_scale)))
-        for records in self._in_order():
+        for records in parts:
             for start in range(0, records.size, size):
                 yield records[start : start + size]
 
@@ -147,17 +173,23 @@ class ReplaySource:
             yield records
 
     def _sorted(self) -> Iterator[NDArray[np.void]]:
-        parts, size = [], 0
-        for records in self._reader.batches():
-            parts.append(records)
-            size += records.size
-            if size > SORT_ROWS_MAX:
-                raise TraceError(f"{self._file.name}: has more than {SORT_ROWS_MAX:,} rows, too many for sort: true; "
-                                 "sort the file itself")  # fmt: skip
-        records = np.concatenate(parts)
+        records = self._whole(self._reader.batches(), "sort: true; sort the file itself")
         records = records[np.argsort(records["time_us"], kind="stable")]
         for start in range(0, records.size, BATCH_ROWS):
             yield records[start : start + BATCH_ROWS]
+
+    def _all(self) -> NDArray[np.void]:
+        return self._whole(self._in_order(), "bootstrap; keep the first with limit_rows")
+
+    def _whole(self, batches: Iterable[NDArray[np.void]], what: str) -> NDArray[np.void]:
+        """All rows at once. Raises TraceError where they are too many for `what`."""
+        parts, size = [], 0
+        for records in batches:
+            parts.append(records)
+            size += records.size
+            if size > ROWS_IN_MEMORY:
+                raise TraceError(f"{self._file.name}: has more than {ROWS_IN_MEMORY:,} rows, too many for {what}")
+        return np.concatenate(parts)
 
     def _due(self, records: NDArray[np.void], warped_us: NDArray[np.int64], cycle: int) -> _Due:
         """Rows that are used and their copies, within the horizon, with their tenants."""

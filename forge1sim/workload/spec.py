@@ -155,6 +155,25 @@ class _File(Table):
     max_gib: Annotated[float, Strict(), Field(gt=0, le=1024)] = 4.0
 
 
+class Bootstrap(Table):
+    """Draws of a recording: blocks of it in random order, with replacement, so that each seed is another realisation.
+
+    Blocks of `block_s` begin anywhere in the part of the recording between the two shares of its span (Künsch, Annals of Statistics 17,
+    1989); if that part lasts two days or more, at the same time of a day as in the recording (Dudek et al., Journal of the Royal
+    Statistical Society B 76, 2014). A draw lasts as long as the whole recording, with `loop` as long as the horizon.
+    """
+
+    block_s: Annotated[float, Strict(), Field(ge=1, le=1e7)] = 300.0
+    from_share: Ratio = 0.0
+    until_share: Ratio = 1.0
+
+    @model_validator(mode="after")
+    def _some_part(self) -> "Bootstrap":
+        if self.from_share >= self.until_share:
+            raise ValueError(f"from_share is {self.from_share:g}, not below until_share, which is {self.until_share:g}")
+        return self
+
+
 class _Trace(_File):
     """Options of every recorded trace.
 
@@ -162,6 +181,7 @@ class _Trace(_File):
     share of the rows; above 1 each row is also copied, up to `jitter_s` later. `loop` starts
     over at the end until the horizon. `sort` puts an unsorted trace in order, in memory.
     `models` translates model labels of the trace; labels unknown to the platform become auto.
+    `bootstrap` draws blocks in place of replaying.
     """
 
     rate_scale: Factor = 1.0
@@ -171,6 +191,7 @@ class _Trace(_File):
     loop: Flag = False
     sort: Flag = False
     models: dict[Column, Name] = Field(default_factory=dict)
+    bootstrap: Bootstrap | None = None
 
 
 class Synthetic(Table):

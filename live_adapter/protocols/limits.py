@@ -4,7 +4,7 @@ Sources: OpenAI rate limit guide (`x-ratelimit-*`, those of a project since June
 tokens rounded to 1,000; `tokens` shows the most restrictive limit in force); Gemini shows none (November 2026).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from live_adapter.protocols.calls import Dialect
@@ -12,8 +12,15 @@ from live_adapter.protocols.waits import moment_us, span_us
 
 _ROUNDED_TO = 1_000
 _MOST = 10**12
-_OPENAI = (("rpm", "requests"), ("tpm", "tokens"), ("project_tpm", "project-tokens"))
-_ANTHROPIC = (("rpm", "requests"), ("tpm", "tokens"), ("itpm", "input-tokens"), ("otpm", "output-tokens"))
+_WHAT = ("limit", "remaining", "reset")
+_OPENAI = tuple(
+    (name, *(f"x-ratelimit-{what}-{word}" for what in _WHAT))
+    for name, word in (("rpm", "requests"), ("tpm", "tokens"), ("project_tpm", "project-tokens"))
+)
+_ANTHROPIC = tuple(
+    (name, *(f"anthropic-ratelimit-{word}-{what}" for what in _WHAT))
+    for name, word in (("rpm", "requests"), ("tpm", "tokens"), ("itpm", "input-tokens"), ("otpm", "output-tokens"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +37,27 @@ class SeenLimit:
 def limits_seen(dialect: Dialect, headers: Mapping[str, str], now_us: int) -> list[SeenLimit]:
     """What the headers (names in lower case) of an answer show. What makes no sense counts as not said."""
     if dialect == "openai":
-        return [one for name, word in _OPENAI if (one := _openai(name, word, headers, now_us)) is not None]
+        return [
+            _seen(name, limit, remaining, span_us(headers.get(reset, "")), now_us, 0)
+            for name, limit, remaining, reset in _said(_OPENAI, headers)
+        ]
     if dialect == "anthropic":
-        return [one for name, word in _ANTHROPIC if (one := _anthropic(name, word, headers, now_us)) is not None]
+        return [
+            _seen(name, limit, remaining, moment_us(headers.get(reset, ""), headers, now_us), now_us, 0 if name == "rpm" else _ROUNDED_TO)
+            for name, limit, remaining, reset in _said(_ANTHROPIC, headers)
+        ]
     return []
 
 
-def _openai(name: str, word: str, headers: Mapping[str, str], now_us: int) -> SeenLimit | None:
-    said = [headers.get(f"x-ratelimit-{what}-{word}", "") for what in ("limit", "remaining", "reset")]
-    return _seen(name, said, span_us(said[2]), now_us, 0)
+def _said(names: tuple[tuple[str, ...], ...], headers: Mapping[str, str]) -> Iterator[tuple[str, int, int, str]]:
+    """The dimensions of which anything is said: limit, what remains, and the name of the header that tells of the reset."""
+    for name, of_limit, of_remaining, of_reset in names:
+        limit, remaining = _whole(headers.get(of_limit, "")), _whole(headers.get(of_remaining, ""))
+        if limit >= 0 or remaining >= 0:
+            yield name, limit, remaining, of_reset
 
 
-def _anthropic(name: str, word: str, headers: Mapping[str, str], now_us: int) -> SeenLimit | None:
-    said = [headers.get(f"anthropic-ratelimit-{word}-{what}", "") for what in ("limit", "remaining", "reset")]
-    return _seen(name, said, moment_us(said[2], headers, now_us), now_us, 0 if word == "requests" else _ROUNDED_TO)
-
-
-def _seen(name: str, said: list[str], wait_us: int | None, now_us: int, rounded_to: int) -> SeenLimit | None:
-    limit, remaining = _whole(said[0]), _whole(said[1])
-    if limit < 0 and remaining < 0:
-        return None
+def _seen(name: str, limit: int, remaining: int, wait_us: int | None, now_us: int, rounded_to: int) -> SeenLimit:
     resets_us = -1 if wait_us is None else now_us + wait_us
     return SeenLimit(dimension=name, limit=limit, remaining=remaining, resets_us=resets_us, rounded_to=rounded_to)
 

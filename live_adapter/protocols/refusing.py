@@ -78,6 +78,11 @@ def classify(dialect: Dialect, status: int, headers: Mapping[str, str], body: by
     return _refusal(dialect, status, headers, _error_of(body), now_us)
 
 
+def without_secrets(body: bytes) -> bytes:
+    """A provider's complaint as it is, but for what looks like a key, or names an account."""
+    return _SECRET.sub("...", body.decode("utf-8", "replace")).encode()
+
+
 def classify_event(dialect: Dialect, data: bytes, now_us: int) -> Refusal:
     """What the error in a stream means (`StreamReader.error`), which has no status of its own."""
     error = _error_of(data)

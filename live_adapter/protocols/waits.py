@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 LONGEST_WAIT_US = 32 * 86_400 * 1_000_000       # no provider tells of more than a month
@@ -33,6 +34,7 @@ def number_us(text: str | None, unit_us: int) -> int | None:
     return None if math.isnan(value) else _bounded(value * unit_us)
 
 
+@lru_cache(4_096)
 def span_us(text: str) -> int | None:
     """`11.054s`, `6m0s`, `120ms`."""
     if not _SPAN.fullmatch(text.strip()):

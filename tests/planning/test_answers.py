@@ -108,7 +108,7 @@ def test_cash_follows_lead_times_notice_and_growth(asked: tuple[Options, Simulat
 
 def test_answers_are_ready_for_json(asked: tuple[Options, Simulated, Answers]) -> None:
     told = as_json(asked[2])
-    assert set(told) == {"worth", "levers", "unit_costs", "cash_by_month", "exhaustion", "interim", "tornado"}
+    assert set(told) == {"worth", "levers", "unit_costs", "cash_by_month", "credits", "exhaustion", "interim", "tornado"}
     assert told["worth"][0]["one_more"]["proven"]
     assert len(told["cash_by_month"]) == 12
 

@@ -190,3 +190,12 @@ def test_what_is_in_force_in_the_end_is_the_plan(lead: int, held: int, planned: 
     assert whole == (lead if planned > held else 0.0)
     assert changes == sorted(changes)
     assert all(day < whole for day in changes)
+
+
+def test_what_is_given_up_is_there_until_notice_has_run(pool: Simulator) -> None:
+    options, plan = pool.options, Plan(counts=(3, 0), states=(0, 0))
+    nothing_asked = Simulated(plan=plan, days=(), fixed_usd=0.0, prices=PRICES, promises=())
+    cohorts = cohorts_of(options, plan, nothing_asked)
+    assert in_force_on(options, cohorts, 0.0, (0, 0)) == ((1,), (1,))
+    assert in_force_on(options, cohorts, 29.9, (0, 0)) == ((3,), (1,))
+    assert in_force_on(options, cohorts, 30.0, (0, 0)) == ((3,), (0,))
