@@ -137,9 +137,9 @@ def _of_forecast(folder: Path, most_days: float) -> Growth:
     days = min(days, int(most_days))
     busiest = hours[:, : 24 * days].reshape(len(hours), days, 24).max(axis=2)
     base = float(np.median(hours[:, :_WEEK_HOURS].max(axis=1)))
-    by_day = np.maximum.accumulate(busiest, axis=1) / base
-    factors = np.hstack([np.ones((len(hours), 1)), np.maximum(by_day, 1.0)])
+    factors = np.hstack([np.ones((len(hours), 1)), np.maximum(busiest / base, 1.0)])
+    factors = np.maximum.accumulate(factors, axis=1)
     middle = np.argsort(factors[:, -1], kind="stable")[(len(factors) - 1) // 2]
     factors = np.concatenate([factors[[middle]], np.delete(factors, middle, axis=0)])
     words = f"the {len(hours)} paths of a forecast of {days} days, by their busiest hour"
-    return Alike(words=words, tail=0.05, factors=np.maximum.accumulate(factors, axis=1))
+    return Alike(words=words, tail=0.05, factors=factors)

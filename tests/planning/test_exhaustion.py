@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.cli.main import app
-from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of
+from forge1sim.planning.exhaustion import Exhaustion, exhaustion_of, full_at
 from forge1sim.planning.growth import growth_of
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.simulated import Prices, Simulator
@@ -93,6 +93,11 @@ def test_promises_last_as_long_as_there_is_room_and_no_longer(tmp_path: Path) ->
     assert _days(told.planned.last) < _days(told.planned.first_broken)
     assert _days(told.planned.last) > 0.6 * expected
     assert _days(told.planned.first_broken) < 1.6 * expected
+
+
+def test_a_limit_of_a_whole_window_is_full_when_all_of_it_is_used() -> None:
+    names = ("* rpd", "* tpd", "* spend per 600 s", "one rpm", "one tpm", "* concurrency")
+    assert [full_at(name) for name in names] == [1.0, 1.0, 1.0, 0.9, 0.9, 0.9]
 
 
 def test_dates_are_told_in_json_as_a_table_and_in_words(tmp_path: Path) -> None:

@@ -33,16 +33,22 @@ def _why(folder: Path, ours: int = 1, cloud: int = 1, **changes: Any) -> tuple[P
     return path, told.value.found
 
 
-def test_a_promise_conflicts_with_every_bound_that_alone_would_have_to_give(tmp_path: Path) -> None:
-    _, found = _why(tmp_path)
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Infeasible]:
+    """One account of each, which is too little."""
+    return _why(tmp_path_factory.mktemp("short"))
+
+
+def test_a_promise_conflicts_with_every_bound_that_alone_would_have_to_give(short: tuple[Path, Infeasible]) -> None:
+    _, found = short
     (conflict,) = found.conflicts
     assert conflict.requirements == ("'served' (standard.served_ratio >= 0.97)", "at most 1 account of ours", "at most 1 account of cloud")
     assert conflict.any_one
     assert [one.name for one in found.broken] == ["served"]
 
 
-def test_the_ways_out_are_sorted_and_each_makes_the_scenario_plannable(tmp_path: Path) -> None:
-    path, found = _why(tmp_path)
+def test_the_ways_out_are_sorted_and_each_makes_the_scenario_plannable(short: tuple[Path, Infeasible]) -> None:
+    path, found = short
     costs = [one.usd_per_month for one in found.ways_out]
     assert costs == sorted(costs)
     kept = found.cheapest_keeping_promises
@@ -56,8 +62,8 @@ def test_the_ways_out_are_sorted_and_each_makes_the_scenario_plannable(tmp_path:
     assert lowered.usd_per_month <= less.usd_per_month * (1 + 1e-9)
 
 
-def test_turning_demand_away_is_priced_as_refusals_are(tmp_path: Path) -> None:
-    _, found = _why(tmp_path)
+def test_turning_demand_away_is_priced_as_refusals_are(short: tuple[Path, Infeasible]) -> None:
+    _, found = short
     away = next(one for one in found.ways_out if one.words.startswith("turn away"))
     share = 1 - float(away.setting.removeprefix("demand times "))
     assert 0 < share < 0.3
@@ -85,8 +91,8 @@ def test_a_budget_conflicts_with_the_promises_and_less_of_either_is_a_way_out(tm
     assert wider.usd_per_month <= kept.usd_per_month * (1 + 1e-9)
 
 
-def test_the_command_prints_it_and_ends_with_2(tmp_path: Path) -> None:
-    path, found = _why(tmp_path)
+def test_the_command_prints_it_and_ends_with_2(short: tuple[Path, Infeasible]) -> None:
+    path, found = short
     made = CliRunner().invoke(app, ["plan", str(path), "--json", "--quiet", "--backend", "serial"])
     assert made.exit_code == 2
     told = json.loads(made.stdout)["infeasible"]

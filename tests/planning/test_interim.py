@@ -1,5 +1,6 @@
 """Until a plan is in force: dates follow from lead times, paid spend and days; what breaks least is told beside doing nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
-from forge1sim.planning.interim import interim_of, overrides_of
+from forge1sim.planning.interim import Made, interim_of, overrides_of
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.schedule import Cohort, cohorts_of, days_of_change, in_force_on, paid_per_day_usd, tier_dates
-from forge1sim.planning.simulated import Prices, Simulated, Simulator
+from forge1sim.planning.simulated import Prices, Promise, Simulated, Simulator
 from forge1sim.planning.told import interim_json, interim_sentences, interim_table, usage_tier_table
 from tests.planning.waiting import waiting
 
@@ -199,3 +200,18 @@ def test_what_is_given_up_is_there_until_notice_has_run(pool: Simulator) -> None
     assert in_force_on(options, cohorts, 0.0, (0, 0)) == ((1,), (1,))
     assert in_force_on(options, cohorts, 29.9, (0, 0)) == ((3,), (1,))
     assert in_force_on(options, cohorts, 30.0, (0, 0)) == ((3,), (0,))
+
+
+def _made(misses: Sequence[float], usd: float) -> Made:
+    promises = tuple(
+        Promise(name="p", tier="t", metric="served_ratio", target=">= 1", mean=1 - miss, low=0.0, high=1.0, p_value=0.5, holds=miss == 0,
+                kept_on_average=miss == 0)
+        for miss in misses
+    )  # fmt: skip
+    return Made(counts=((1,),), reservation=0, days=(), promises=promises, fixed_usd=usd, running_usd=0.0)
+
+
+def test_fewer_broken_promises_come_before_smaller_misses_and_these_before_money() -> None:
+    ranked = [_made((0.0, 0.0), 5.0), _made((0.0, 0.0), 9.0), _made((0.9, 0.0), 1.0), _made((0.1, 0.1), 1.0), _made((0.2, 0.1), 0.0)]
+    ranks = [one.rank for one in ranked]
+    assert ranks == sorted(set(ranks))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from forge1sim.cli.main import app
 from forge1sim.errors import PlanError
 from forge1sim.planning.plan import plan
 from forge1sim.planning.planned import as_json as plan_json
-from forge1sim.planning.spending import Actual, Spent, actual_of, added
+from forge1sim.planning.spending import Actual, Spent, actual_of, added, spent_of_flows
 from forge1sim.planning.variance import PARTS, Budget, Price, Variance, read_budget, variance_of
 from forge1sim.run import simulate
 from tests.planning.waiting import waiting
@@ -97,6 +98,22 @@ def test_more_from_the_cache_is_cache_and_another_price_is_price() -> None:
     assert _parts(_split(_spent("a", 100, cached_each=200, unanswered=5000), _spent("b", 300))) == {"cache": -100 * 100 * 1800}
     dear = Price(input=2200, cached=200, output=6000)
     assert _parts(_split(_spent("a", 100, price=dear, unanswered=5000), _spent("b", 300))) == {"price": 100 * 200 * 200}
+
+
+def test_what_was_planned_beside_the_list_is_part_of_the_planned_price() -> None:
+    """Planned at twice the list, and paid so: longer requests are lengths alone, and no price."""
+    twice = Price(input=4000, cached=400, output=12_000)
+    budget = replace(BUDGET, spent=(_spent("a", 100, price=twice),))
+    longer = (_spent("a", 100, price=twice, input_each=600, cached_each=200, output_each=100),)
+    found = variance_of(budget, Actual(source="x", duration_us=DAY_US, spent=longer, fees_nano_usd=None))
+    assert _parts(found) == {"lengths": budget.spent[0].answers_nano_usd}
+
+
+def test_what_attempts_without_an_answer_cost_is_apart_from_what_answers_do() -> None:
+    one = {"tier": "t", "model": "m", "served": 3, "input_tokens": 9, "cached_tokens": 4, "output_tokens": 5, "cost_nano_usd": 100,
+           "unanswered_cost_nano_usd": 30}  # fmt: skip
+    (found,) = spent_of_flows({name: np.array([value, value]) for name, value in one.items()})
+    assert (found.answers, found.cached_tokens, found.answers_nano_usd, found.unanswered_nano_usd) == (6, 8, 140, 60)
 
 
 def test_price_is_told_for_what_was_really_bought() -> None:
