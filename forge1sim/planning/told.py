@@ -64,7 +64,7 @@ def exhaustion_sentences(one: Exhaustion) -> Iterator[str]:
     later = sorted((row for row in full if row.planned and not row.planned.full.at_start), key=lambda row: _order(row.planned))
     told = f"{len(full) - len(later)} of the plan's {sum(row.planned is not None for row in one.limits)} limits are full from the start"
     if later and later[0].planned:
-        told += f"; the first of the others is {later[0].account}'s {later[0].limit}: {later[0].planned.full.shown(one.not_within)}"
+        told += f"; the first of the others is {later[0].limit} of {later[0].account}: {later[0].planned.full.shown(one.not_within)}"
     yield f"{told}."
 
 
@@ -172,8 +172,8 @@ def tornado_table(one: Tornado) -> Table:
 def tornado_sentences(one: Tornado) -> Iterator[str]:
     """What moves the cost most, and where promises break."""
     widest = one.bars[0]
-    name, far = widest.name.capitalize(), f"{widest.width_usd:,.0f} USD a month"
-    yield f"{name} moves the plan's cost most: by up to {far} at {widest.share:.0%} either way."
+    far = f"{widest.width_usd:,.0f} USD a month"
+    yield f"What moves the plan's cost most is {widest.name}: by up to {far} at {widest.share:.0%} either way."
     broken = [f"{bar.name} x {end.factor:g}" for bar in one.bars for end in (bar.low, bar.high) if not end.keeps_promises]
     named = ", ".join(broken)
     yield f"Kept as it is, the plan {f'breaks promises at {named}' if broken else 'keeps all promises at every end'}."

@@ -109,7 +109,7 @@ def test_dates_are_told_in_json_as_a_table_and_in_words(tmp_path: Path) -> None:
     assert table["limit"] == ["* rpd", "* spend per 2.592e+06 s"]           # the first to be full
     words = " ".join(exhaustion_sentences(told))
     assert "all demand grows by 4.00% a week" in words
-    assert "ours's * rpd" in words
+    assert "* rpd of ours" in words
 
 
 def test_a_forecast_gives_the_dates_by_its_own_command(tmp_path: Path) -> None:
