@@ -21,6 +21,7 @@ from forge1sim.planning.interim import interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
 from forge1sim.planning.recordings import fitted_and_later, recorded
+from forge1sim.planning.scaling import demand_times
 from forge1sim.planning.search import Search
 from forge1sim.planning.simulated import Promise, Simulated
 from forge1sim.planning.tornado import tornado_of
@@ -54,7 +55,10 @@ def plan(
     if not loaded.slos:
         raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
     growth = growth_of(loaded, forecast)
-    growth.overrides(loaded, growth.points()[-1])       # what cannot be scaled is told before the search
+    # What cannot be scaled is told before the search.
+    growth.overrides(loaded, growth.points()[-1])
+    if loaded.scenario.plan.tornado.demand:
+        demand_times(loaded, 2.0)
     until_s = began_s + 60 * minutes
     found = find(ask, until_s=until_s, workers=workers, backend=backend, on_round=on_round)
     search = found.search

@@ -1,7 +1,9 @@
 """How demand grows: points and days belong together, and what says so is read or refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from forge1sim.errors import PlanError, ScenarioError
 from forge1sim.planning.growth import MOST_FACTOR, MOST_POINTS, Alike, Apart, growth_of
 from forge1sim.planning.scaling import demand_times, limits_times, prices_times
 from forge1sim.run import simulate
+from forge1sim.workload.spec import WorkloadSpec
 from tests.planning.waiting import waiting
 
 
@@ -108,3 +111,20 @@ def test_the_catalogues_limits_are_scaled_too(tmp_path: Path) -> None:
     )
     assert [limit.limit for limit in half] == [0.5 * limit.limit for limit in whole]
     assert len(whole) > 1
+
+
+def test_every_kind_of_source_is_scaled_or_refused_by_place(tmp_path: Path) -> None:
+    """Recordings by their rows, sessions and clients by their rate; clients as published not at all."""
+    loaded = _loaded(tmp_path)
+
+    def scaled(**source: Any) -> tuple[str, ...]:
+        spec = WorkloadSpec.model_validate({"sources": [source]})
+        return demand_times(replace(loaded, scenario=loaded.scenario.model_copy(update={"workload": spec})), 1.5)
+
+    assert scaled(kind="burstgpt", path="a.csv", rate_scale=0.4) == ("workload.sources.0.rate_scale=0.6",)
+    sessions = scaled(kind="agent_sessions", path="a.csv", sessions_per_s=0.00002)
+    assert sessions == ("workload.sources.0.sessions_per_s=0.00003",)
+    clients = {"kind": "servegen", "path": "a.csv", "lengths": "b.csv"}
+    assert scaled(**clients, requests_per_s=2.0) == ("workload.sources.0.requests_per_s=3.0",)
+    with pytest.raises(PlanError, match=r"workload\.sources\.0: demand as published cannot be scaled; give requests_per_s"):
+        scaled(**clients)
