@@ -37,7 +37,7 @@ OWN_COMMANDS = {
     "tune": "forge1sim.cli.tune:tune",
     "sensitivity": "forge1sim.cli.sensitivity:sensitivity",
     "regret": "forge1sim.cli.regret:regret",
-    "plan": "forge1sim.cli.plan:plan",
+    "plan": "forge1sim.cli.plan:app",
     "onboard": "forge1sim.cli.onboard:onboard",
     "forecast": "forge1sim.cli.forecast:forecast",
     "check": "forge1sim.cli.check:check",

@@ -76,7 +76,7 @@ def flow_table(metrics: Metrics) -> Table:
     static, flow = metrics.static, metrics.state.flow
     tier, deployment = np.nonzero(flow[:, :, c.F_ATTEMPTS])
     names = (
-        "attempts", "refusals", "served", "cost_nano_usd", "unanswered_cost_nano_usd", "input_tokens", "output_tokens",
+        "attempts", "refusals", "served", "cost_nano_usd", "unanswered_cost_nano_usd", "input_tokens", "cached_tokens", "output_tokens",
     )  # fmt: skip
     return {
         "tier": names_of(static.tier_names)[tier],

@@ -7,29 +7,31 @@ accounts as they are; and what a whole account more, or fewer, came to in simula
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forge1sim.errors import PlanError
-from forge1sim.metrics.static import MONTH_US
-from forge1sim.planning.commitments import CreditEnd, billed, draw_down
+from forge1sim.planning.cash import Month, cash, with_credits
+from forge1sim.planning.commitments import CreditEnd
 from forge1sim.planning.demand import Demand
 from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
 from forge1sim.planning.options import Options, Plan
-from forge1sim.planning.simulated import Day, Simulated, Simulator, list_usd_of
+from forge1sim.planning.simulated import Simulated, Simulator, mean_of
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import paired_interval
 from policies.schema import Account
 
+if TYPE_CHECKING:
+    from forge1sim.planning.exhaustion import Exhaustion
+    from forge1sim.planning.interim import Interim
+    from forge1sim.planning.tornado import Tornado
+
 Floats = NDArray[np.float64]
 MOST_RAISED = 3                     # limits, those of the highest rent
-MONTHS = 12
-DAYS_PER_MONTH = MONTH_US / 86_400e6
 _CACHED_MORE, _SMOOTHER, _RAISED, _HALF = 0.2, 0.8, 1.25, 0.5
 _SOLVE_S = 20.0
 
@@ -111,30 +113,17 @@ class UnitCost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Month:
-    """What is paid in a month of the first year, in USD; tokens under the commitments taken, `credit_usd` of it from prepaid credit."""
-
-    month: str
-    accounts_usd: float
-    setup_usd: float
-    tokens_usd: float
-    credit_usd: float = 0.0
-
-    @property
-    def usd(self) -> float:
-        """All of it. Priced refusals are not cash, nor is what credit pays."""
-        return self.accounts_usd + self.setup_usd + self.tokens_usd - self.credit_usd
-
-
-@dataclass(frozen=True, kw_only=True)
 class Answers:
-    """All answers about a plan; `levers` is empty where none were tried."""
+    """All answers about a plan; `levers` is empty, and `tornado` None, where none were asked for."""
 
     worth: tuple[Worth, ...]
     levers: tuple[Lever, ...]
     unit_costs: tuple[UnitCost, ...]
     cash: tuple[Month, ...]
     credits: tuple[CreditEnd, ...] = ()
+    exhaustion: "Exhaustion | None" = None
+    interim: "Interim | None" = None
+    tornado: "Tornado | None" = None
 
 
 def answers_of(
@@ -189,7 +178,7 @@ def worth_of(options: Options, best: Simulated, known: dict[Plan, Simulated], re
         above, below = known.get(more.get(row, best.plan)), known.get(fewer.get(row, best.plan))
         yield Worth(
             name=entry.name, rents=rents[row] if best.plan.counts[row] else (), more=_between(best, above) if row in more else None,
-            fewer=_between(best, below) if row in fewer else None, breaks=_broken(below) if row in fewer and below else (),
+            fewer=_between(best, below) if row in fewer else None, breaks=broken(below) if row in fewer and below else (),
         )  # fmt: skip
 
 
@@ -210,7 +199,8 @@ def difference(before_usd: Floats, after_usd: Floats, fixed_usd: float = 0.0) ->
     return Difference(usd_per_month=mean, low=mean if alike else -np.inf, high=mean if alike else np.inf)
 
 
-def _broken(one: Simulated) -> tuple[str, ...]:
+def broken(one: Simulated) -> tuple[str, ...]:
+    """Promises that do not hold, and what there is too much of."""
     return (*(promise.name for promise in one.promises if not promise.holds), *one.over)
 
 
@@ -221,7 +211,7 @@ def try_levers(
     wanted = [(name, overrides) for name, overrides in levers_of(demand, best.plan, rents) if overrides]
     seen = simulator.changed([(best.plan, overrides) for _, overrides in wanted], seeds)
     found = [
-        Lever(name=name, difference=difference(best.running_usd, one.running_usd), keeps_promises=one.holds, breaks=_broken(one))
+        Lever(name=name, difference=difference(best.running_usd, one.running_usd), keeps_promises=one.holds, breaks=broken(one))
         for (name, _), one in zip(wanted, seen, strict=True)
     ]
     return sorted(found, key=lambda one: one.difference.usd_per_month)
@@ -290,12 +280,12 @@ def unit_costs(options: Options, best: Simulated) -> tuple[UnitCost, ...]:
     """The bill by tier. Fees are shared out by requests answered, what commitments change by cost of tokens."""
     days = best.days
     per_month = best.prices.days_per_month
-    served = _mean(days, "served_by_tier")
+    served = mean_of(days, "served_by_tier")
     share = served / served.sum() if served.sum() > 0 else np.full(len(served), 1 / len(served))
     at_list = best.tokens_usd
     paid = 1 + best.commitments_usd / at_list if at_list > 0 else 1.0
-    tokens_usd, tokens = _mean(days, "usd_by_tier") * per_month * paid, _mean(days, "tokens_by_tier") * per_month
-    refused = _mean(days, "refused") * np.array(best.prices.refusal_usd) * per_month
+    tokens_usd, tokens = mean_of(days, "usd_by_tier") * per_month * paid, mean_of(days, "tokens_by_tier") * per_month
+    refused = mean_of(days, "refused") * np.array(best.prices.refusal_usd) * per_month
     found = []
     for row, tier in enumerate(options.loaded.bundle.tiers):
         found.append(UnitCost(
@@ -306,83 +296,20 @@ def unit_costs(options: Options, best: Simulated) -> tuple[UnitCost, ...]:
     return tuple(found)
 
 
-def _mean(days: Sequence[Day], field: str) -> Floats:
-    return np.asarray(np.mean([getattr(day, field) for day in days], axis=0), dtype=np.float64)
-
-
-def cash(options: Options, best: Simulated) -> tuple[Month, ...]:
-    """Twelve months from the start. Held accounts are paid until notice has run, new ones from when they are there; tokens grow
-    as demand does, tier by tier, as if capacity grew with it."""
-    start: datetime = options.loaded.scenario.start
-    found = []
-    for number in range(MONTHS):
-        begins, ends = number * DAYS_PER_MONTH, (number + 1) * DAYS_PER_MONTH
-        fees = setup = 0.0
-        for entry, count, state in zip(options.entries, best.plan.counts, best.plan.states, strict=True):
-            kept, new = min(count, entry.account.count), max(0, count - entry.account.count)
-            given_up = max(0, entry.account.count - count)
-            there = _part(entry.terms.lead_time_days, float("inf"), begins, ends)
-            leaving = _part(0.0, entry.terms.notice_days, begins, ends)
-            fees += entry.states[state].usd_per_month * (kept + new * there) + entry.states[0].usd_per_month * given_up * leaving
-            setup += entry.terms.setup_usd * new if begins <= entry.terms.lead_time_days < ends else 0.0
-        month = (start + timedelta(days=begins)).date().isoformat()
-        tokens = sum(_billed(options, best, begins / 7).values())
-        found.append(Month(month=month, accounts_usd=fees, setup_usd=setup, tokens_usd=tokens))
-    return tuple(found)
-
-
-def _billed(options: Options, best: Simulated, weeks: float) -> dict[str, float]:
-    """Tokens of a month by provider so many weeks after the start, under the commitments taken; providers grow alike."""
-    of_tiers = _mean(best.days, "usd_by_tier")
-    factors = np.array([_growth(options, tier.name, weeks) for tier in options.loaded.bundle.tiers])
-    grown = float(of_tiers @ factors / of_tiers.sum()) if of_tiers.sum() > 0 else 1.0
-    months = list_usd_of(best.days, best.prices.days_per_month)
-    taken = {one.provider: one for one in best.taken}
-    return {
-        one: float(billed(usd * grown, taken[one]).mean() if one in taken else usd.mean() * grown)
-        for one, usd in ({provider: np.zeros(1) for provider in taken} | months).items()
-    }  # fmt: skip
-
-
-def with_credits(options: Options, best: Simulated, months: Sequence[Month]) -> tuple[tuple[Month, ...], tuple[CreditEnd, ...]]:
-    """The months with what prepaid credits pay of their tokens, those that expire first first, and the end of each credit."""
-    left = [_billed(options, best, number * DAYS_PER_MONTH / 7) for number in range(len(months))]
-    ends = []
-    for credit in sorted(options.loaded.scenario.plan.credits, key=lambda one: (one.expires_after_days is None, one.expires_after_days)):
-        used, end = draw_down(credit, [month.get(credit.provider, 0.0) for month in left], DAYS_PER_MONTH)
-        ends.append(end)
-        for month, usd in zip(left, used, strict=True):
-            month[credit.provider] = month.get(credit.provider, 0.0) - usd
-    paid = [month.tokens_usd - sum(rest.values()) for month, rest in zip(months, left, strict=True)]
-    return tuple(replace(month, credit_usd=usd) for month, usd in zip(months, paid, strict=True)), tuple(ends)
-
-
-def _part(from_day: float, to_day: float, begins: float, ends: float) -> float:
-    """The part of a month that lies between two days."""
-    return max(0.0, min(to_day, ends) - max(from_day, begins)) / (ends - begins)
-
-
-def _growth(options: Options, tier: str, weeks: float) -> float:
-    """How much more a tier asks for than at the start: the mean over its groups, by tenants."""
-    groups = [group for group in options.loaded.groups if group.tier == tier and group.demand is not None]
-    total = sum(group.count for group in groups)
-    if not total:
-        return 1.0
-    return float(sum(group.count * (1 + group.demand.growth_per_week) ** weeks for group in groups if group.demand) / total)
-
-
 def as_json(answers: Answers) -> dict[str, Any]:
     """Ready for JSON."""
+    from forge1sim.planning.told import exhaustion_json, interim_json, tornado_json
+
     return {
         "worth": [
             {
                 "name": one.name, "marginal_rent_usd_per_month": one.rent_usd_per_month, "limits": [asdict(rent) for rent in one.rents],
-                "one_more": _told(one.more), "one_fewer": _told(one.fewer), "one_fewer_breaks": list(one.breaks),
+                "one_more": difference_json(one.more), "one_fewer": difference_json(one.fewer), "one_fewer_breaks": list(one.breaks),
             }
             for one in answers.worth
         ],
         "levers": [
-            {"name": one.name, "keeps_promises": one.keeps_promises, "breaks": list(one.breaks)} | (_told(one.difference) or {})
+            {"name": one.name, "keeps_promises": one.keeps_promises, "breaks": list(one.breaks)} | (difference_json(one.difference) or {})
             for one in answers.levers
         ],
         "unit_costs": [
@@ -394,10 +321,14 @@ def as_json(answers: Answers) -> dict[str, Any]:
         ],
         "cash_by_month": [asdict(one) | {"usd": one.usd} for one in answers.cash],
         "credits": [asdict(one) for one in answers.credits],
+        "exhaustion": exhaustion_json(answers.exhaustion) if answers.exhaustion else None,
+        "interim": interim_json(answers.interim) if answers.interim else None,
+        "tornado": tornado_json(answers.tornado) if answers.tornado else None,
     }  # fmt: skip
 
 
-def _told(one: Difference | None) -> dict[str, Any] | None:
+def difference_json(one: Difference | None) -> dict[str, Any] | None:
+    """Ready for JSON, and in words."""
     if one is None:
         return None
     low, high = (value if isfinite(value) else None for value in (one.low, one.high))

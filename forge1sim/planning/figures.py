@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from forge1sim.planning.planned import Planned
 from forge1sim.planning.search import Round
 from forge1sim.planning.simulated import Promise, Simulated
+from forge1sim.planning.told import tornado_sentences
+from forge1sim.planning.tornado import End, Tornado
 from forge1sim.results.theme import COLOURS, GOOD_COLOUR, LEGEND_ABOVE, MUTED, figure, label, usd
 from forge1sim.scenario.schema import Slo
 
@@ -192,3 +194,43 @@ def costs(planned: Planned) -> "Shown":
     kept = "keeps all promises" if held.holds else "breaks promises"
     return made, f"{told}, {usd(abs(less))} {'less' if less >= 0 else 'more'} than what is held today, which {kept}."
 
+
+
+def bars(tornado: Tornado) -> "Shown":
+    """What the plan rests on: its cost where demand, prices or limits are lower or higher, kept as it is (bars) and made anew (marks).
+
+    Ends at which the plan kept breaks a promise have a thick edge.
+    """
+    import plotly.graph_objects as go
+
+    rows = tornado.bars[::-1]
+    names = [f"{bar.name} \u00b1{bar.share:.0%}" for bar in rows]
+    made = figure(150 + 70 * len(rows))
+    for side, shade, pattern, symbol in (("lower", COLOURS[4], "/", "diamond-open"), ("higher", COLOURS[0], "", "diamond")):
+        ends = [bar.low if side == "lower" else bar.high for bar in rows]
+        edge = {"color": COLOURS[5], "width": [0 if end.keeps_promises else 3 for end in ends]}
+        made.add_trace(
+            go.Bar(
+                y=names, x=[end.kept.usd_per_month for end in ends], base=tornado.usd_per_month, name=f"{side}, kept", orientation="h",
+                marker={"color": shade, "pattern_shape": pattern, "line": edge}, text=[f"x {end.factor:g}" for end in ends],
+                customdata=[[usd(end.kept_usd), _breaks(end)] for end in ends],
+                hovertemplate="%{customdata[0]} a month<br>%{customdata[1]}",
+            )
+        )  # fmt: skip
+        anew = [(name, end) for name, end in zip(names, ends, strict=True) if end.anew_usd is not None]
+        made.add_trace(
+            go.Scatter(
+                y=[name for name, _ in anew], x=[end.anew_usd for _, end in anew], name=f"{side}, made anew", mode="markers",
+                marker={"symbol": symbol, "size": 10, "color": COLOURS[5]}, text=[label(end.anew, 80) for _, end in anew],
+                hovertemplate="$%{x:,.0f}<br>%{text}",
+            )
+        )  # fmt: skip
+    made.add_vline(x=tornado.usd_per_month, line={"color": MUTED, "width": 1})
+    made.update_xaxes(title="USD per month", tickformat=_WHOLE_USD, rangemode="normal")
+    made.update_yaxes(type="category")
+    made.update_layout(barmode="overlay", hovermode="closest", legend=LEGEND_ABOVE)
+    return made, " ".join(tornado_sentences(tornado))
+
+
+def _breaks(end: End) -> str:
+    return "keeps all promises" if end.keeps_promises else f"breaks {label('; '.join(end.breaks), 80)}"

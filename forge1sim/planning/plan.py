@@ -12,42 +12,40 @@ from forge1sim.ask import Ask
 from forge1sim.errors import PlanError
 from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.answers import Answers, answers_of
-from forge1sim.planning.bound import (
-    Bounds,
-    Draw,
-    arrived_per_day,
-    bounds_of,
-    draws_of,
-    floor_usd_per_month,
-    pricings_of,
-)
+from forge1sim.planning.bound import Bounds, Draw, floor_usd_per_month
+from forge1sim.planning.exhaustion import exhaustion_of
+from forge1sim.planning.finding import FRESH_SEEDS, Found, OnRound, find
+from forge1sim.planning.growth import Growth, growth_of
+from forge1sim.planning.infeasible import NoPlanError
+from forge1sim.planning.interim import interim_of
 from forge1sim.planning.options import MOST_PLANS, Options, Plan
 from forge1sim.planning.planned import Gaps, Item, Planned
-from forge1sim.planning.proposed import proposals_of
-from forge1sim.planning.reach import Reach
 from forge1sim.planning.recordings import fitted_and_later, recorded
-from forge1sim.planning.search import Round, Search
-from forge1sim.planning.simulated import Promise, Simulated, Simulator, prices_of
-from forge1sim.planning.survival import losses_of
+from forge1sim.planning.scaling import demand_times
+from forge1sim.planning.search import Search
+from forge1sim.planning.simulated import Promise, Simulated
+from forge1sim.planning.tornado import tornado_of
+from forge1sim.planning.ways_out import infeasible_of
 from forge1sim.scenario.terms import PlanTerms
 from forge1sim.statistics.means import mean_interval
 
-FRESH_SEEDS = 3_000_000             # above the seeds of replications, searches and their proofs
+__all__ = ["FRESH_SEEDS", "MOST_MINUTES", "MOST_VERIFIED", "plan"]
 MOST_VERIFIED = 5
 MOST_MINUTES = 20.0
-OnRound = Callable[[Round], None]
 
 
 def plan(
     scenario: Ask | str | Path, *, workers: int | None = None, backend: str = "processes", minutes: float = MOST_MINUTES,
-    levers: bool = False, on_round: OnRound = lambda _: None,
+    levers: bool = False, forecast: Path | None = None, on_round: OnRound = lambda _: None,
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> Planned:  # fmt: skip
     """Find the cheapest plan of the scenario's terms that keeps all promises, and verify it on fresh draws.
 
     Plans are compared on the seeds `ask.seed`, `ask.seed + 1`, ...; `minutes` bound the search, not its verification. With
-    `levers`, what else would help is simulated, too. `on_round` is called after each round.
+    `levers`, what else would help is simulated, too. Demand grows as `forecast` says, a folder of `forge1sim forecast --out`, else as
+    the terms or the groups do. `on_round` is called after each round, `on_stage` with what is looked at once the search is over.
 
-    Raises PlanError (no plan keeps the promises, contradictory terms), ScenarioError or WorkloadError.
+    Raises NoPlanError (no plan keeps the promises), PlanError (contradictory terms), ScenarioError or WorkloadError.
     """
     began_s, asked = time.perf_counter(), Ask.of(scenario)
     if not (isfinite(minutes) and minutes > 0):
@@ -56,83 +54,66 @@ def plan(
     loaded = ask.load()
     if not loaded.slos:
         raise PlanError(f"scenario {loaded.name!r} makes no promises (slos), so nothing would be the cheapest plan; add some to slos")
-    options, terms = Options(loaded), loaded.scenario.plan
-    seeds = range(ask.seed, ask.seed + terms.draws)
-    draws, demand = draws_of(Reach(options), seeds)
-    prices = prices_of(loaded, arrived_per_day(draws))
-    proposed = proposals_of(demand, prices)
-    bounds = bounds_of(demand, prices, seeds, pricings_of(demand, prices))
-    if options.size > MOST_PLANS:
-        options = options.around(proposed[0] if proposed else options.largest)
-    fixed = np.array([options.fixed_usd_per_month(one) for one in options.plans])
-    simulator = Simulator(
-        ask=ask, options=options, prices=prices, confidence=terms.confidence, losses=losses_of(options, draws), workers=workers,
-        backend=backend,
-    )  # fmt: skip
-    search = Search(options, simulator, fixed + bounds.of(options.plans, ()), seeds)
-
-    def after(made: Round) -> None:
-        search.bounds_usd = fixed + bounds.of(options.plans, list(search.seen.values()))
-        on_round(made)
-
+    growth = growth_of(loaded, forecast)
+    # What cannot be scaled is told before the search.
+    growth.overrides(loaded, growth.points()[-1])
+    if loaded.scenario.plan.tornado.demand:
+        demand_times(loaded, 2.0)
     until_s = began_s + 60 * minutes
-    search.run([*first_of(options), *proposed], until_s, after)
-    verified = _verify(search, replace(simulator, ask=later), until_s, after)
-    _look_one_below(search, after)
-    assert search.best is not None
-    answers = answers_of(demand, search.best, list(search.seen.values()), simulator, seeds, levers=levers)
-    return _told(search, bounds, draws, verified, answers, began_s)
+    found = find(ask, until_s=until_s, workers=workers, backend=backend, on_round=on_round)
+    search = found.search
+    on_stage("checking the best plan on fresh days")
+    verified = _verify(found, later, until_s)
+    _look_one_below(search, found.after)
+    answers = _answers(found, growth, minutes, levers=levers, on_stage=on_stage)
+    return _told(search, found.bounds, found.draws, verified, answers, began_s)
 
 
-def first_of(options: Options) -> list[Plan]:
-    """What is looked at first: what is held, and everything that may be had, under each reservation."""
-    first = [options.held]
-    for reservation in range(len(options.reservations)):
-        largest = options.largest
-        first.append(Plan(counts=largest.counts, states=largest.states, reservation=reservation))
-    return list(dict.fromkeys(first))
+def _answers(found: Found, growth: Growth, minutes: float, *, levers: bool, on_stage: Callable[[str], None]) -> Answers:
+    """All answers about the best plan, one after the other."""
+    search, simulator, held = found.search, found.simulator, _held(found.search)
+    best = search.best
+    assert best is not None
+    on_stage("what each account is worth")
+    answers = answers_of(found.demand, best, list(search.seen.values()), simulator, search.seeds, levers=levers)
+    on_stage("when limits are full")
+    may_stay = held is not None and not held.impossible
+    exhaustion = exhaustion_of(simulator, search.seeds, best.plan, growth, held=may_stay)
+    on_stage("how to get through until the plan is in force")
+    interim, tornado = interim_of(simulator, search.seeds, best, held), None
+    if search.options.loaded.scenario.plan.tornado.is_asked:
+        on_stage("what the plan rests on")
+        tornado = tornado_of(found, minutes=minutes)
+    return replace(answers, exhaustion=exhaustion, interim=interim, tornado=tornado)
 
 
-def _verify(search: Search, later: Simulator, until_s: float, on_round: OnRound) -> Simulated:
+def _held(search: Search) -> Simulated | None:
+    """What is held today, if the terms allow to keep it."""
+    return search.seen.get(search.place.get(search.options.held, -1))
+
+
+def _verify(found: Found, later: Ask, until_s: float) -> Simulated:
     """The best plan on fresh draws, of later parts of recordings; while it breaks a promise there, the search goes on without it.
 
     Each further try must be surer.
     """
+    search, fresh = found.search, replace(found.simulator, ask=later)
     terms = search.options.loaded.scenario.plan
     for attempt in range(MOST_VERIFIED):
         best = search.best
         if best is None:
-            raise PlanError(why_none(search))
+            raise NoPlanError(infeasible_of(search, found.simulator, fresh))
         share = 1 - (1 - terms.confidence) / 2**attempt if attempt else terms.confidence
-        surer = replace(later, confidence=share, taken=best.taken)
-        first = later.ask.seed + FRESH_SEEDS + attempt * terms.fresh_draws
+        surer = replace(fresh, confidence=share, taken=best.taken)
+        first = later.seed + FRESH_SEEDS + attempt * terms.fresh_draws
         verified = surer([best.plan], range(first, first + terms.fresh_draws))[0]
         if verified.holds:
             return verified
         search.refuse(best)
-        search.run([], until_s, on_round)
+        search.run([], until_s, found.after)
     raise PlanError(
         f"the {MOST_VERIFIED} best plans kept the promises on {terms.draws} draws, but not on fresh ones; "
         f"raise plan.draws, so that fewer plans look good by luck"
-    )
-
-
-def why_none(search: Search) -> str:
-    """Why no plan keeps all promises: what the largest ones break, by how much, and what they would keep."""
-    tried = [one for one in search.seen.values() if not one.impossible]
-    if not tried:
-        one = next(iter(search.seen.values()))
-        return f"no plan of the terms can be simulated; the first: {one.impossible}"
-    closest = min(tried, key=lambda one: (sum(not promise.holds for promise in one.promises), len(one.over), -sum(one.plan.counts)))
-    broken = [
-        f"{promise.name!r} ({promise.tier}.{promise.metric} {promise.target}) comes to {promise.mean:.4g}"
-        for promise in (*closest.promises, *closest.after_losses) if not promise.holds
-    ]  # fmt: skip
-    left = int(search.open.sum())
-    more = f"; {left:,} plans were not simulated in time, give more minutes" if left else ""
-    return (
-        f"no plan that the terms allow keeps all promises. Closest is {search.options.shown(closest.plan)}: "
-        f"{'; '.join((*broken, *closest.over))}. Allow more accounts in plan.accounts, or promise less{more}"
     )
 
 
@@ -173,7 +154,7 @@ def _told(
         total=total / best.usd_per_month if best.usd_per_month > 0 else 0.0,
         controllable=total / decided if decided > 0 else 0.0,
     )  # fmt: skip
-    held = search.seen.get(search.place.get(options.held, -1))
+    held = _held(search)
     return Planned(
         name=options.loaded.name, options=options, on_draws=best, verified=verified, held=held,
         refused=tuple(search.plans[row] for row in np.flatnonzero(search.refused)), items=_items(search, best), gaps=gaps,

@@ -9,6 +9,7 @@ from forge1sim.planning.answers import as_json as answers_json
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.search import Round
 from forge1sim.planning.simulated import Promise, Simulated
+from forge1sim.planning.variance import budget_json
 from forge1sim.statistics.interval import Interval
 
 
@@ -155,6 +156,10 @@ def as_json(planned: Planned) -> dict[str, Any]:
         "requests_per_day": planned.requests,
         "overrides": list(planned.overrides),
         "answers": answers_json(planned.answers),
+        "budget": budget_json(
+            [one for day in best.days for one in day.spent], len(best.days) * planned.options.loaded.horizon_us,
+            {model.name: model for model in planned.options.loaded.platform.models}, best.fixed_usd,
+        ),
         "notes": list(planned.said),
         "seconds": round(planned.seconds, 3),
     }  # fmt: skip

@@ -1,10 +1,10 @@
 """What a plan comes to in simulation: money and promises, day by day, on the same draws for every plan."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from forge1sim.metrics.static import MONTH_US
 from forge1sim.planning.commitments import added_usd, cheapest
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.problem import Commitment
+from forge1sim.planning.spending import Spent, spent_of_flows
 from forge1sim.planning.survival import Loss, override_of
 from forge1sim.scenario.load import LoadedScenario
 from forge1sim.scenario.terms import PlanTerms
@@ -23,6 +24,10 @@ from forge1sim.statistics.corrections import adjusted
 from forge1sim.statistics.means import is_constant
 from policies.log import CALLER_FAULT, NOT_ELIGIBLE, REQUEST_BUDGET, TENANT_BUDGET, TENANT_LIMIT, TOO_LARGE
 
+if TYPE_CHECKING:
+    from forge1sim.run import RunResult
+
+T = TypeVar("T")
 Floats = NDArray[np.float64]
 OWN_REASONS = (TENANT_LIMIT, TENANT_BUDGET, REQUEST_BUDGET, NOT_ELIGIBLE, TOO_LARGE, CALLER_FAULT)
 """Refusals that the client's own contract or request asks for: no capacity would change them."""
@@ -34,7 +39,8 @@ class Day:
 
     `refused`, by tier, are requests that capacity refused, let expire or never got to; `own` those refused for the client's own limits
     or budgets. `slo` holds what was seen of each promise, NaN for nothing, in the scenario's order. `served` counts answers by
-    provider, `usd_by_provider` is its tokens at list price; what ends in `_by_tier` is of the answered, with what their attempts cost.
+    provider, `usd_by_provider` is its tokens at list price; what ends in `_by_tier` is of the answered, with what their attempts cost;
+    `usd_by_account` is what was paid for tokens, by account, `spent` the same by tier and model with what was bought for it.
     """
 
     arrived: tuple[int, ...]
@@ -47,6 +53,8 @@ class Day:
     served_by_tier: tuple[int, ...] = ()
     usd_by_tier: tuple[float, ...] = ()
     tokens_by_tier: tuple[int, ...] = ()
+    usd_by_account: dict[str, float] = field(default_factory=dict)
+    spent: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,11 +173,17 @@ def list_usd_of(days: Sequence[Day], days_per_month: float) -> dict[str, Floats]
 
 def day_of(ask: Ask) -> Day:
     """Simulate one replication. Raises ScenarioError, WorkloadError or RunError."""
-    from forge1sim.metrics import columns as c
-    from forge1sim.metrics.tables import TENANT, tier_counts
     from forge1sim.run import simulate
 
-    result = simulate(ask.load(), driver=ask.driver, seed=ask.seed, hash_log=False)
+    return day_from(simulate(ask.load(), driver=ask.driver, seed=ask.seed, hash_log=False))
+
+
+def day_from(result: "RunResult") -> Day:
+    """What a replication came to."""
+    from forge1sim.metrics import columns as c
+    from forge1sim.metrics.interval_tables import flow_table
+    from forge1sim.metrics.tables import TENANT, tier_counts
+
     tiers = result.metrics.state.tier
     ends = tiers[:, c.TIER_UNSERVED :].reshape(len(tiers), len(c.UNSERVED_KINDS), c.REASONS)[:, :2].sum(axis=1)
     own = ends[:, OWN_REASONS].sum(axis=1)
@@ -183,7 +197,14 @@ def day_of(ask: Ask) -> Day:
         served=_by_provider(result.summary["accounts"].values(), "served"),
         usd_by_provider=_by_provider(result.summary["accounts"].values(), "cost_usd"), served_by_tier=tuple(served.tolist()),
         usd_by_tier=tuple((usd / 1e9).tolist()), tokens_by_tier=tuple(tokens.tolist()),
+        usd_by_account={name: row["cost_nano_usd"] / 1e9 for name, row in result.summary["accounts"].items()},
+        spent=spent_of_flows(flow_table(result.metrics)),
     )  # fmt: skip
+
+
+def mean_of(days: Sequence[Day], field: str) -> Floats:
+    """Mean over days of one of their fields, by tier."""
+    return np.asarray(np.mean([getattr(day, field) for day in days], axis=0), dtype=np.float64)
 
 
 def _by_provider(accounts: Iterable[Mapping[str, Any]], column: str) -> dict[str, Any]:
@@ -227,15 +248,15 @@ class Simulator:
 
     def __call__(self, plans: Sequence[Plan], seeds: Sequence[int]) -> list[Simulated]:
         """See Evaluate. A plan that the scenario's own checks refuse is impossible. Raises PlanError for a run that fails otherwise."""
-        impossible = [self._why_not(plan) for plan in plans]
+        impossible = [self.why_not(plan) for plan in plans]
         able = [plan for plan, why in zip(plans, impossible, strict=True) if not why]
-        days = dict(zip(able, self._days([(plan, ()) for plan in able], seeds), strict=True))
+        days = dict(zip(able, self.each([(plan, ()) for plan in able], seeds, day_of), strict=True))
         found = [self._simulated(plan, days.get(plan, ()), why) for plan, why in zip(plans, impossible, strict=True)]
         return self._with_losses(found, seeds) if self.losses else found
 
     def changed(self, wanted: Sequence[tuple[Plan, tuple[str, ...]]], seeds: Sequence[int]) -> list[Simulated]:
         """Plans under further `path=value` changes of the scenario, losses left out. Raises ScenarioError or PlanError."""
-        days = self._days(wanted, seeds)
+        days = self.each(wanted, seeds, day_of)
         return [self._simulated(plan, of_plan, "") for (plan, _), of_plan in zip(wanted, days, strict=True)]
 
     def _with_losses(self, found: Sequence[Simulated], seeds: Sequence[int]) -> list[Simulated]:
@@ -245,32 +266,33 @@ class Simulator:
             for row, one in enumerate(found) if one.holds
             for loss in self.losses if (override := override_of(self.options, one.plan, loss)) is not None
         ]  # fmt: skip
-        days = self._days([(found[row].plan, (override,)) for row, _, override in at], seeds)
+        days = self.each([(found[row].plan, (override,)) for row, _, override in at], seeds, day_of)
         survived: dict[int, list[Survived]] = {}
         for (row, loss, _), seen in zip(at, days, strict=True):
             promises = promises_of(self.options.loaded, seen, self.confidence, tier=loss.tier)
             survived.setdefault(row, []).append(Survived(loss=loss, promises=promises))
         return [replace(one, survived=tuple(survived.get(row, ()))) for row, one in enumerate(found)]
 
-    def _days(self, wanted: Sequence[tuple[Plan, tuple[str, ...]]], seeds: Sequence[int]) -> list[tuple[Day, ...]]:
-        """The days of plans with overrides on each seed."""
+    def each(self, wanted: Sequence[tuple[Plan, tuple[str, ...]]], seeds: Sequence[int], work: Callable[[Ask], T]) -> list[tuple[T, ...]]:
+        """What `work` (importable) makes of plans under overrides on each seed. Raises PlanError for a run that fails."""
         asks = [self._ask(plan, seed, overrides) for plan, overrides in wanted for seed in seeds]
-        days: list[Day | None] = [None] * len(asks)
-        for done in as_finished(asks, workers=self.workers, backend=self.backend, work=day_of):
+        values: list[T | None] = [None] * len(asks)
+        for done in as_finished(asks, workers=self.workers, backend=self.backend, work=work):
             if done.value is None:
                 raise PlanError(f"{self.options.shown(wanted[done.number // len(seeds)][0])}, seed {done.ask.seed}: {done.failure}")
-            days[done.number] = done.value
-        made = [day for day in days if day is not None]
+            values[done.number] = done.value
+        made = [value for value in values if value is not None]
         return [tuple(made[first : first + len(seeds)]) for first in range(0, len(made), len(seeds))]
 
     def _ask(self, plan: Plan, seed: int, overrides: tuple[str, ...] = ()) -> Ask:
         return replace(self.ask, overrides=(*self.ask.overrides, *self.options.overrides(plan), *overrides), seed=seed)
 
-    def _why_not(self, plan: Plan) -> str:
+    def why_not(self, plan: Plan, overrides: tuple[str, ...] = ()) -> str:
+        """Why the scenario's own checks refuse a plan; empty where they do not."""
         from forge1sim.errors import ScenarioError
 
         try:
-            self._ask(plan, self.ask.seed).load()
+            self._ask(plan, self.ask.seed, overrides).load()
         except ScenarioError as error:
             return error.problems[0]
         return ""

@@ -1,8 +1,9 @@
 """A plan in words."""
 
-from forge1sim.planning.answers import MONTHS
+from forge1sim.planning.cash import MONTHS
 from forge1sim.planning.commitments import CreditEnd
 from forge1sim.planning.planned import Planned
+from forge1sim.planning.told import answer_sentences
 from forge1sim.statistics.interval import Interval
 
 
@@ -38,7 +39,7 @@ def sentences(planned: Planned) -> list[str]:
         f"With {one.loss.shown()} at the busiest hour, all promises to {one.loss.tier} hold."
         for one in planned.verified.survived if all(promise.holds for promise in one.promises)
     ]  # fmt: skip
-    return [*found, *planned.said]
+    return [*found, *answer_sentences(planned.answers), *planned.said]
 
 
 def _commitments(planned: Planned) -> str:

@@ -18,6 +18,7 @@ from forge1sim.scenario.load import LoadedScenario
 from forge1sim.scenario.terms import AccountTerms
 
 if TYPE_CHECKING:
+    from forge1sim.planning.infeasible import Infeasible
     from forge1sim.planning.planned import Gaps, Planned
     from forge1sim.planning.search import Round
     from forge1sim.results.figures import Shown
@@ -35,7 +36,7 @@ TERMS = FormTable(("accounts",), "Accounts", (
 ))  # fmt: skip
 GIVEN = ("name", "provider", "held")        # not for terms to change
 LEAST_MINUTES, USUAL_MINUTES, MOST_MINUTES = 1, 5, 120
-SINGLE = ("confidence", "draws", "fresh_draws", "budget_usd_per_month", "most_share_per_provider")
+SINGLE = ("confidence", "draws", "fresh_draws", "budget_usd_per_month", "most_share_per_provider", "months", "growth", "tornado")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,14 @@ def form_of(loaded: LoadedScenario) -> Document:
         entry = said.get(account.name) or AccountTerms(name=account.name)
         at_most = account.count if entry.at_most is None else entry.at_most
         accounts.append(entry.model_dump(mode="json") | {"provider": account.provider, "held": account.count, "at_most": at_most})
-    form: Document = {name: getattr(terms, name) for name in SINGLE}
+    single = terms.model_dump(mode="json", include=set(SINGLE))
+    form: Document = {name: _said(single[name]) for name in SINGLE}
     return form | {"accounts": accounts}
+
+
+def _said(value: Any) -> Any:
+    """A table without what it leaves open."""
+    return {name: item for name, item in value.items() if item is not None} if isinstance(value, dict) else value
 
 
 def overrides_of(loaded: LoadedScenario, form: Document) -> list[str]:
@@ -88,7 +95,7 @@ def overrides_of(loaded: LoadedScenario, form: Document) -> list[str]:
     now, was = ([_terms(entry) for entry in document["accounts"]] for document in (form, before))
     told = [entry for entry, old in zip(now, was, strict=True) if entry != old or entry["name"] in said]
     found: Document = {"accounts": told} if now != was else {}
-    found |= {name: form.get(name) for name in SINGLE if form.get(name) != before[name]}
+    found |= {name: _said(form.get(name)) for name in SINGLE if _said(form.get(name)) != before[name]}
     return [f"plan.{name}={json.dumps(value, separators=(',', ':'))}" for name, value in found.items()]
 
 
@@ -105,12 +112,15 @@ def _terms(entry: Document) -> Document:
 def planning_of(run: Run, progress: Path, wanted: Wanted) -> dict[str, Any]:
     """Plan, and verify the plan on fresh draws; ready for JSON.
 
-    Keys: `told` (sentences), `proven`, `holds` (on fresh days), `tables` (columns by name: purchases, promises, costs, gaps, rounds),
-    `figures` (by name, as `drawn`), `best` (overrides that make the planned scenario of the run's), `files` (texts by name), `command`.
-    Raises as `plan` does.
+    Keys: `told` (sentences), `proven`, `holds` (on fresh days), `tables` (columns by name: purchases, promises, costs, gaps, rounds, and
+    those of `told.answer_tables`), `figures` (by name, as `drawn`), `best` (overrides that make the planned scenario of the run's),
+    `files` (texts by name), `command`. Where no plan keeps all promises: `told`, `tables` (conflicts, ways out) and `command` alone.
+    Raises as `plan` does otherwise.
     """
-    from forge1sim.planning.figures import costs, course, trade  # noqa: PLC0415
+    from forge1sim.planning.figures import bars, costs, course, trade  # noqa: PLC0415
+    from forge1sim.planning.infeasible import NoPlanError, lines_of  # noqa: PLC0415
     from forge1sim.planning.plan import plan  # noqa: PLC0415
+    from forge1sim.planning.told import answer_tables  # noqa: PLC0415
     from forge1sim.planning.words import sentences  # noqa: PLC0415
 
     run.load()          # refuses a scenario that has changed since
@@ -122,14 +132,31 @@ def planning_of(run: Run, progress: Path, wanted: Wanted) -> dict[str, Any]:
         rounds.append(made)
         write_json(progress, _so_far(rounds))
 
-    planned = plan(ask, workers=1, backend="serial", minutes=wanted.minutes, on_round=note)
+    def stage(words: str) -> None:
+        write_json(progress, _so_far(rounds) | {"share": 1.0, "told": f"The search is over. Now {words}"})
+
+    command = command_of("plan", ask, [("--minutes", str(wanted.minutes))], "planned")
+    try:
+        planned = plan(ask, workers=1, backend="serial", minutes=wanted.minutes, on_round=note, on_stage=stage)
+    except NoPlanError as error:
+        return {"infeasible": True, "told": lines_of(error.found)[:1], "tables": _ways_out(error.found), "command": command}
     shown = {"course": course(planned.rounds), "trade": trade(planned), "costs": costs(planned)}
+    if planned.answers.tornado:
+        shown["tornado"] = bars(planned.answers.tornado)
     return {
-        "told": sentences(planned), "proven": planned.proven, "holds": planned.verified.holds, "tables": _tables(planned),
+        "infeasible": False,
+        "told": sentences(planned), "proven": planned.proven, "holds": planned.verified.holds,
+        "tables": _tables(planned) | answer_tables(planned.answers),
         "figures": {name: _kept(one) for name, one in shown.items()},
         "best": [*wanted.overrides, *planned.overrides], "files": _files(planned, ask),
-        "command": command_of("plan", ask, [("--minutes", str(wanted.minutes))], "planned"),
+        "command": command,
     }  # fmt: skip
+
+
+def _ways_out(found: "Infeasible") -> dict[str, dict[str, list[Any]]]:
+    from forge1sim.planning.infeasible import conflict_table, way_out_table  # noqa: PLC0415
+
+    return {"conflicts": conflict_table(found), "ways out": way_out_table(found)}
 
 
 def _so_far(rounds: Sequence["Round"]) -> dict[str, Any]:
@@ -138,7 +165,7 @@ def _so_far(rounds: Sequence["Round"]) -> dict[str, Any]:
 
     last, most = rounds[-1], max(made.left for made in rounds)
     best = f"the best so far costs {last.best_usd:,.0f} USD a month" if isfinite(last.best_usd) else "none yet keeps all promises"
-    told = f"Round {last.number}: {best}; {f'{last.left:,} plans left' if last.left else 'checking it on fresh draws'}"
+    told = f"Round {last.number}: {best}; {last.left:,} plans left"
     return {
         "share": 1 - last.left / most if most else 1.0, "told": told, "rounds": course_table(rounds),
         "course": _kept(course(rounds)),

@@ -68,7 +68,7 @@ def served(account: Account, models: dict[int, Model]) -> list[Model]:
 def resolve_account(
     row: int, account: ScenarioAccount, catalogue: Catalogue, models: dict[int, Model], findings: list[Finding]
 ) -> Account:
-    """The account with the limits of its usage tier, its own `limits` laid over them."""
+    """The account with the limits of its usage tier, its own `limits` laid over them, times its `limit_factor`."""
     limits: tuple[Limit, ...] = ()
     if account.usage_tier is not None:
         try:
@@ -77,8 +77,9 @@ def resolve_account(
             findings.append((("accounts", row, "usage_tier"), f"is {shown_value(account.usage_tier)}: {error}"))
     own = {(limit.dimension, limit.model_class) for limit in account.limits}
     kept = tuple(limit for limit in limits if (limit.dimension, limit.model_class) not in own)
+    scaled = tuple(limit.model_copy(update={"limit": limit.limit * account.limit_factor}) for limit in (*kept, *account.limits))
     fields = {name: getattr(account, name) for name in Account.model_fields}
-    return Account.model_validate({**fields, "limits": (*kept, *account.limits)})
+    return Account.model_validate({**fields, "limits": scaled})
 
 
 def resolve_tenants(scenario: Scenario, findings: list[Finding]) -> tuple[ScenarioTenants, ...]:

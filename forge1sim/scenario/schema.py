@@ -92,10 +92,11 @@ class ScenarioAccount(Account):
     """An account. `usage_tier` takes its limits from the catalogue; `limits` replaces or adds to them.
 
     One of `limits` replaces the catalogue's of the same dimension and model class. Without
-    either the account has no limits.
+    either the account has no limits. `limit_factor` scales all of them: what if there were more, or less?
     """
 
     usage_tier: Name | None = None
+    limit_factor: Annotated[Positive, Field(le=1000)] = 1.0
 
 
 class ScenarioTenants(TenantGroup):

@@ -11,6 +11,8 @@ from policies.schema import Count, Flag, Name, NonNegative, Ratio, Table
 
 MAX_OPTIONS = 100
 Words = Annotated[str, Strict(), Field(max_length=1000)]
+GrowthRate = Annotated[float, Strict(), Field(gt=-1, le=10)]
+Swing = Annotated[float, Strict(), Field(ge=0, le=0.9)]
 
 
 class UsageTierTerms(Table):
@@ -32,6 +34,8 @@ class AccountTerms(Table):
     lead_time_days: NonNegative = 0.0
     notice_days: NonNegative = 0.0
     setup_usd: NonNegative = 0.0
+    paid_usd: NonNegative = Field(default=0.0, description="What each of the accounts held has been paid in all, before the start.")
+    paying_for_days: NonNegative = Field(default=0.0, description="Days from the first payment of the accounts held to the start.")
     usage_tiers: tuple[UsageTierTerms, ...] = Field(default=(), max_length=10)
 
     @model_validator(mode="after")
@@ -54,6 +58,41 @@ class Survival(Table):
     tier: Name
     lost: Literal["account", "provider"] = "account"
     hours: Annotated[float, Strict(), Field(gt=0, le=24)] = 1.0
+
+
+class Growth(Table):
+    """How all demand grows, as a share per week. Without `per_week` each group grows as its own demand says (`growth_per_week`).
+
+    `low` and `high` are what it may be instead: dates are then told as an interval.
+    """
+
+    per_week: GrowthRate | None = None
+    low: GrowthRate | None = None
+    high: GrowthRate | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Growth":
+        if self.per_week is None and (self.low is not None or self.high is not None):
+            raise ValueError("low and high are given, but not per_week, which they are about")
+        if self.per_week is not None:
+            if self.low is not None and self.low > self.per_week:
+                raise ValueError(f"low is {self.low:g}, more than per_week, which is {self.per_week:g}")
+            if self.high is not None and self.high < self.per_week:
+                raise ValueError(f"high is {self.high:g}, less than per_week, which is {self.per_week:g}")
+        return self
+
+
+class Tornado(Table):
+    """By what share demand, prices of tokens and limits of accounts are moved, down and up, one at a time; 0: left out."""
+
+    demand: Swing = 0.0
+    price: Swing = 0.0
+    limits: Swing = 0.0
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anything is moved at all."""
+        return bool(self.demand or self.price or self.limits)
 
 
 class CommitmentTerms(Table):
@@ -94,6 +133,9 @@ class PlanTerms(Table):
     refusal_usd: dict[Name, NonNegative] = Field(default_factory=dict)
     budget_usd_per_month: NonNegative | None = None
     most_share_per_provider: Annotated[Ratio, Field(gt=0)] | None = None
+    months: Annotated[int, Strict(), Field(ge=1, le=60)] = Field(default=12, description="How far ahead limits are looked at.")
+    growth: Growth = Growth()
+    tornado: Tornado = Tornado()
     confidence: Annotated[float, Strict(), Field(ge=0.5, le=0.999)] = 0.95
     draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(default=4, description="Replications on which plans are compared.")
     fresh_draws: Annotated[int, Strict(), Field(ge=3, le=1000)] = Field(

@@ -1,5 +1,6 @@
 """What a plan is asked besides what to buy: figures that must add up, and levers that must be pulled on the same draws."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
-from forge1sim.planning.answers import Answers, answers_of, as_json, cash, difference
+from forge1sim.planning.answers import Answers, answers_of, as_json, difference
 from forge1sim.planning.bound import arrived_per_day, draws_of
+from forge1sim.planning.cash import cash
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.reach import Reach
-from forge1sim.planning.simulated import Simulated, Simulator, prices_of
+from forge1sim.planning.simulated import Day, Prices, Simulated, Simulator, prices_of
 
 SEEDS = (1, 2, 3)
 
@@ -106,6 +108,22 @@ def test_cash_follows_lead_times_notice_and_growth(asked: tuple[Options, Simulat
 
 def test_answers_are_ready_for_json(asked: tuple[Options, Simulated, Answers]) -> None:
     told = as_json(asked[2])
-    assert set(told) == {"worth", "levers", "unit_costs", "cash_by_month", "credits"}
+    assert set(told) == {"worth", "levers", "unit_costs", "cash_by_month", "credits", "exhaustion", "interim", "tornado"}
     assert told["worth"][0]["one_more"]["proven"]
     assert len(told["cash_by_month"]) == 12
+
+
+def test_cash_rises_with_the_usage_tier_on_its_day(tmp_path: Path) -> None:
+    """The tier comes after twenty days; its fee is twice the one before."""
+    content = scenario()
+    content["models"], content["accounts"] = ["gpt-5.4-mini"], [
+        {"name": "ours", "provider": "openai", "usage_tier": "tier-1", "usd_per_month": 100}
+    ]  # fmt: skip
+    content["plan"]["accounts"] = [{"name": "ours", "usage_tiers": [{"usage_tier": "tier-2", "after_days": 20, "usd_per_month": 200}]}]
+    options = Options(Ask(scenario=str(written(tmp_path, content))).load())
+    day = Day(arrived=(0, 0, 1), refused=(0, 0, 0), own=(0, 0, 0), tokens_usd=0.0, slo=(1.0,), served={}, usd_by_tier=(0.0, 0.0, 0.0))
+    prices = Prices(refusal_usd=(0.0, 0.0, 0.0), days_per_month=2190.0)
+    risen = Simulated(plan=Plan(counts=(1,), states=(1,)), days=(day,), fixed_usd=200, prices=prices, promises=())
+    first, second = cash(options, risen)[:2]
+    assert first.accounts_usd == pytest.approx(100 + 100 * (1 - 20 / (730 / 24)))
+    assert second.accounts_usd == 200

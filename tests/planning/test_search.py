@@ -13,8 +13,8 @@ import pytest
 from benchmarks.platforms import platform, written
 from forge1sim.ask import Ask
 from forge1sim.planning.bound import Bounds, Least, arrived_per_day, bounds_of, draws_of, pricings_of
+from forge1sim.planning.finding import first_of
 from forge1sim.planning.options import Options, Plan
-from forge1sim.planning.plan import first_of
 from forge1sim.planning.reach import Reach
 from forge1sim.planning.search import Search
 from forge1sim.planning.simulated import Prices, Promise, Simulated, Simulator, prices_of

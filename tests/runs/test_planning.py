@@ -87,8 +87,21 @@ def test_a_plan_tells_its_rounds_and_its_answer_is_kept(pool, pool_file, wait_fo
     assert yaml.safe_load(value["files"]["planned.yaml"])["accounts"][0]["count"] == plan["purchases"][0]["planned"]
 
 
-def test_terms_that_no_plan_keeps_are_told(pool, pool_file, wait_for):
+def test_terms_that_no_plan_keeps_are_told_with_the_ways_out(pool, pool_file, wait_for):
     run = wait_for(pool.start(Ask(scenario=pool_file, seed=6), owner="anna"))
     answer, _ = until_answered(pool, run.id, "plan", overrides=['plan.accounts=[{"name":"alpha","at_most":1}]'], minutes=5)
-    assert answer.status is Status.FAILED
-    assert "no plan that the terms allow keeps all promises" in answer.reason
+    assert answer.status is Status.DONE, answer.reason
+    value = answer.value
+    assert value["infeasible"]
+    assert "no plan that the terms allow keeps all promises" in value["told"][0]
+    assert value["tables"]["conflicts"]["requirement"] == ["'iron is served' (standard.served_ratio >= 0.7)", "at most 1 account of alpha"]
+    assert any(words.startswith("1 more of alpha") for words in value["tables"]["ways out"]["way out"])
+
+
+def test_growth_and_what_is_moved_are_terms_of_the_form(pool_file):
+    loaded = load_scenario(pool_file)
+    form = copy.deepcopy(form_of(loaded))
+    assert (form["months"], form["growth"], form["tornado"]) == (12, {}, {"demand": 0.0, "price": 0.0, "limits": 0.0})
+    form |= {"months": 6, "growth": {"per_week": 0.02, "low": None, "high": 0.05}, "tornado": {"demand": 0.2, "price": 0.0, "limits": 0.0}}
+    terms = load_scenario(pool_file, overrides_of(loaded, form)).scenario.plan
+    assert (terms.months, terms.growth.per_week, terms.growth.low, terms.growth.high, terms.tornado.demand) == (6, 0.02, None, 0.05, 0.2)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.platforms import written
 from forge1sim.ask import Ask
 from forge1sim.runs import RunPool, RunStore, Status
 from forge1sim.runs.planning import Wanted
 from forge1sim.workbench.show import words
 from tests.asked import until_answered
 from tests.planning.pool import POOL
+from tests.planning.waiting import waiting
 from tests.workbench.finished import finish, texts
 
 WANTED = Wanted(overrides=("plan.fresh_draws=4",), minutes=5)
@@ -125,3 +127,78 @@ def test_terms_that_contradict_are_answered_in_words(open_page, finished):
     field(app, "Draws").set_value(4)
     press(app, "Plan")
     assert app.query_params["asked"] == '[5,"plan.draws=4"]'
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of a run, and the answer."""
+
+    run: str
+    wanted: Wanted
+    answer: dict
+
+
+@pytest.fixture(scope="module")
+def further(finished) -> dict[str, Asked]:
+    """The pool with what it rests on, and with too little of everything; another with something to wait for."""
+    store = RunStore(finished.folder)
+    waits = finish(store, Ask(scenario=str(written(finished.folder.parent, waiting()))), "waiting")
+    wanted = {
+        "moved": (finished.run, ('plan.tornado={"price":0.2,"demand":0.2}', 'plan.growth={"per_week":0.01,"high":0.03}')),
+        "waits": (waits, ()),
+        "none": (finished.run, ('plan.accounts=[{"name":"alpha","at_most":1}]',)),
+    }
+    pool = RunPool(store, workers=1)
+    found = {}
+    try:
+        for name, (run, overrides) in wanted.items():
+            one = Wanted(overrides=overrides, minutes=5)
+            answer, _ = until_answered(pool, run, "plan", overrides=list(overrides), minutes=5)
+            assert answer.status is Status.DONE, answer.reason
+            found[name] = Asked(run, one, answer.value)
+    finally:
+        pool.close()
+    return found
+
+
+def test_dates_and_bars_are_on_the_page(open_page, finished, further):
+    app = open_page("plan", run=finished.run, asked=further["moved"].wanted.text)
+    assert not app.exception
+    headings = [subheader.value for subheader in app.subheader]
+    assert {"When limits are full", "What the plan rests on"} <= set(headings)
+    assert field(app, "Move price").value == 0.2
+    assert field(app, "Growth a week, at most").value == 0.03
+    tables = further["moved"].answer["tables"]
+    for name, column in (("exhaustion", "planned: full"), ("tornado", "moved")):
+        (shown,) = (table.value for table in app.dataframe if column in table.value)
+        assert shown[column].tolist() == tables[name][column]
+    assert len([one for one in app.get("plotly_chart") if json.loads(one.proto.spec)["data"]]) == 5
+
+
+def test_the_meantime_is_on_the_page_beside_doing_nothing(open_page, further):
+    waits = further["waits"]
+    app = open_page("plan", run=waits.run, asked=waits.wanted.text)
+    assert not app.exception
+    assert "Until the plan is in force" in {subheader.value for subheader in app.subheader}
+    (table,) = (table.value for table in app.dataframe if "way" in table.value)
+    assert table["way"].tolist() == ["breaks least", "do nothing"]
+    assert table["accounts"].tolist() == ["ours 1, cloud 2", "ours 1, cloud 1"]
+
+
+def test_growth_and_what_is_moved_are_asked_by_the_form(open_page, finished):
+    app = open_page("plan", run=finished.run)
+    field(app, "Growth a week, likely").set_value(0.02)
+    field(app, "Move limits").set_value(0.25)
+    press(app, "Plan")
+    asked = json.loads(app.query_params["asked"])[1:]
+    assert asked == ['plan.growth={"per_week":0.02}', 'plan.tornado={"demand":0.0,"price":0.0,"limits":0.25}']
+
+
+def test_where_nothing_fits_the_page_tells_conflicts_and_ways_out(open_page, finished, further):
+    app = open_page("plan", run=finished.run, asked=further["none"].wanted.text)
+    assert not app.exception
+    assert {"What is in conflict", "Ways out"} <= {subheader.value for subheader in app.subheader}
+    assert "What to contract" not in [subheader.value for subheader in app.subheader]
+    assert words("no plan that the terms allow keeps all promises") in texts(app)
+    (shown,) = (table.value for table in app.dataframe if "requirement" in table.value)
+    assert "at most 1 account of alpha" in shown["requirement"].tolist()

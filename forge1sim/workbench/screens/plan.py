@@ -97,7 +97,30 @@ def single_fields(base: Document, turn: str) -> Document:
             "Largest share of one provider (0 to 1)", 0.01, 1.0, base["most_share_per_provider"], 0.05, key=f"share-{turn}",
             placeholder="any", format="%.3g", help="Of all answers.",
         ),
+        **ahead_fields(base, turn),
     }  # fmt: skip
+
+
+def ahead_fields(base: Document, turn: str) -> Document:
+    """How demand grows, how far ahead is looked, and what is moved to see what the plan rests on."""
+    columns = st.columns(4)
+    months = columns[0].number_input("Months ahead", 1, 60, base["months"], key=f"months-{turn}", help="How far limits are looked at.")
+    growth = {
+        name: columns[place].number_input(
+            f"Growth a week, {said}", -0.99, 10.0, base["growth"].get(name), 0.01, format="%.4g", key=f"growth-{name}-{turn}",
+            placeholder="as groups say" if name == "per_week" else "none", help="0.02 is 2% more of all demand each week.",
+        )
+        for place, (name, said) in enumerate((("per_week", "likely"), ("low", "at least"), ("high", "at most")), 1)
+    }  # fmt: skip
+    thirds = st.columns(3)
+    tornado = {
+        name: thirds[place].number_input(
+            f"Move {name} by \u00b1", 0.0, 0.9, base["tornado"][name], 0.05, format="%.3g", key=f"tornado-{name}-{turn}",
+            help="What the plan costs and keeps if it is so much less or more, kept and made anew; 0: left out. Each takes two searches.",
+        )
+        for place, name in enumerate(("demand", "price", "limits"))
+    }  # fmt: skip
+    return {"months": months, "growth": growth, "tornado": tornado}
 
 
 def so_far(progress: dict[str, Any]) -> None:
@@ -110,6 +133,31 @@ def so_far(progress: dict[str, Any]) -> None:
 def rounds(columns: dict[str, list[Any]]) -> None:
     """A row for each round."""
     show.kept_table(columns, alt="Rounds of the search: why, plans tried, the best and the bound in USD per month, plans left")
+
+
+def infeasible(answer: dict[str, Any]) -> None:
+    """Why no plan keeps all promises, and what would help."""
+    st.error(show.words(answer["told"][0]), icon=":material/error:")
+    st.subheader("What is in conflict", anchor="conflicts")
+    show.kept_table(answer["tables"]["conflicts"], alt="Requirements that cannot be kept together, conflict by conflict")
+    st.subheader("Ways out", anchor="ways-out")
+    show.kept_table(answer["tables"]["ways out"], alt="Relaxations with which promises hold, simulated, the cheapest first")
+    show.command(answer["command"])
+
+
+def ahead(tables: dict[str, Any], figures: dict[str, Any]) -> None:
+    """Dates, the meantime, and what the plan rests on."""
+    st.subheader("When limits are full", anchor="exhaustion")
+    show.kept_table(tables["exhaustion"], alt="Each limit of accounts held and planned: how full it is, and from which date on it is full")
+    if "interim" in tables:
+        st.subheader("Until the plan is in force", anchor="interim")
+        if "usage tiers" in tables:
+            show.kept_table(tables["usage tiers"], alt="Usage tiers that the plan counts on, with the date on which each is reached")
+        show.kept_table(tables["interim"], alt="Step by step what breaks least, beside doing nothing: cost, refusals, broken promises")
+    if "tornado" in tables:
+        st.subheader("What the plan rests on", anchor="tornado")
+        show.kept_figure(figures["tornado"], key="tornado")
+        show.kept_table(tables["tornado"], alt="Cost and promises with demand, prices and limits lower and higher, kept and made anew")
 
 
 def found(run: Run, results: RunFolder, answer: dict[str, Any]) -> None:
@@ -136,6 +184,7 @@ def found(run: Run, results: RunFolder, answer: dict[str, Any]) -> None:
     st.subheader("How much cheaper it could be", anchor="gaps")
     show.kept_table(tables["gaps"], alt="Gaps between the plan and the least that any could cost")
     show.kept_figure(figures["trade"], key="trade")
+    ahead(tables, figures)
     st.subheader("The search, round by round", anchor="rounds")
     show.kept_figure(figures["course"], key="course")
     rounds(tables["rounds"])
@@ -157,6 +206,10 @@ try:
     if asked is not None:
         if asked != wanted:
             st.warning("The fields were changed. What is below is of what they said before.", icon=":material/history:")
-        found(chosen, results_now, answer_of(chosen, "plan", so_far, overrides=list(asked.overrides), minutes=asked.minutes))
+        answer_now = answer_of(chosen, "plan", so_far, overrides=list(asked.overrides), minutes=asked.minutes)
+        if answer_now["infeasible"]:
+            infeasible(answer_now)
+        else:
+            found(chosen, results_now, answer_now)
 except Forge1Error as error:
     show.trouble(error)
