@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 600
+TIMEOUT_S = 1_800
 
 
 def start(script: str, *arguments: object) -> subprocess.Popen[str]:
