@@ -21,6 +21,7 @@ from forge1sim.planning.fluid import propose
 from forge1sim.planning.from_scenario import counts_of, problem_of
 from forge1sim.planning.options import Options, Plan
 from forge1sim.planning.simulated import Simulated, Simulator, mean_of
+from forge1sim.scenario.schema import ScenarioTenants
 from forge1sim.statistics.interval import Interval
 from forge1sim.statistics.means import paired_interval
 from policies.schema import Account
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 MOST_RAISED = 3                     # limits, those of the highest rent
 _CACHED_MORE, _SMOOTHER, _RAISED, _HALF = 0.2, 0.8, 1.25, 0.5
+_BATCH_PRICE = 0.5
 _SOLVE_S = 20.0
 
 
@@ -204,43 +206,75 @@ def broken(one: Simulated) -> tuple[str, ...]:
     return (*(promise.name for promise in one.promises if not promise.holds), *one.over)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """A lever in words and as `path=value`; `paid_share` is the share of what it takes off the tokens that is paid elsewhere."""
+
+    name: str
+    overrides: tuple[str, ...]
+    paid_share: float = 0.0
+
+
 def try_levers(
     demand: Demand, best: Simulated, simulator: Simulator, seeds: Sequence[int], rents: Sequence[tuple[Rent, ...]]
 ) -> list[Lever]:  # fmt: skip
     """Simulate the plan with each change, on the same draws; those that save most come first."""
-    wanted = [(name, overrides) for name, overrides in levers_of(demand, best.plan, rents) if overrides]
-    seen = simulator.changed([(best.plan, overrides) for _, overrides in wanted], seeds)
+    wanted = [one for one in levers_of(demand, best.plan, rents) if one.overrides]
+    seen = simulator.changed([(best.plan, one.overrides) for one in wanted], seeds)
     found = [
-        Lever(name=name, difference=difference(best.running_usd, one.running_usd), keeps_promises=one.holds, breaks=broken(one))
-        for (name, _), one in zip(wanted, seen, strict=True)
-    ]
+        Lever(
+            name=pull.name, difference=difference(best.running_usd, one.running_usd + pull.paid_share * (_tokens(best) - _tokens(one))),
+            keeps_promises=one.holds, breaks=broken(one),
+        )
+        for pull, one in zip(wanted, seen, strict=True)
+    ]  # fmt: skip
     return sorted(found, key=lambda one: one.difference.usd_per_month)
 
 
-def levers_of(demand: Demand, plan: Plan, rents: Sequence[tuple[Rent, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each lever in words, and as `path=value`; none where the scenario has nothing to pull."""
+def _tokens(one: Simulated) -> Floats:
+    return one.prices.days_per_month * np.array([day.tokens_usd for day in one.days])
+
+
+def levers_of(demand: Demand, plan: Plan, rents: Sequence[tuple[Rent, ...]]) -> Iterator[Pull]:
+    """Each lever; without overrides where the scenario has nothing to pull."""
     options = demand.reach.options
     groups = [group for group in options.loaded.scenario.tenants if group.demand is not None]
-    yield "max_tokens at half of what is asked for (longer answers are cut off)", tuple(
+    yield Pull(name="max_tokens at half of what is asked for (longer answers are cut off)", overrides=tuple(
         f"tenants.{group.name}.demand.max_output_tokens={max(1, group.demand.max_output_tokens // 2)}"
         for group in groups if group.demand and group.demand.max_output_tokens > 0
-    )  # fmt: skip
-    yield f"{_CACHED_MORE:.0%} more of the input from the cache", tuple(
+    ))  # fmt: skip
+    yield Pull(name=f"{_CACHED_MORE:.0%} more of the input from the cache", overrides=tuple(
         f"tenants.{group.name}.demand.cached_share={min(1.0, group.demand.cached_share + _CACHED_MORE):g}"
         for group in groups if group.demand and group.demand.sessions is None and group.demand.cached_share < 1
-    )  # fmt: skip
-    yield f"the day's peak lower by {1 - _SMOOTHER:.0%}", tuple(
+    ))  # fmt: skip
+    yield Pull(name=f"the day's peak lower by {1 - _SMOOTHER:.0%}", overrides=tuple(
         f"tenants.{group.name}.demand.diurnal.peak_over_mean={max(1.0, _SMOOTHER * group.demand.diurnal.peak_over_mean):g}"
         for group in groups if group.demand and group.demand.diurnal and group.demand.diurnal.peak_over_mean > 1
-    )  # fmt: skip
+    ))  # fmt: skip
+    yield _batch(groups)
     ranked = sorted(((rent, row) for row, of_entry in enumerate(rents) for rent in of_entry), key=lambda one: -one[0].usd_per_month)
     for rent, row in ranked[:MOST_RAISED]:
         if plan.counts[row]:
-            yield f"{rent.limit}: a limit raised by {_RAISED - 1:.0%}", _scaled(demand, plan, row, rent.limit, _RAISED)
+            raised = _scaled(demand, plan, row, rent.limit, _RAISED)
+            yield Pull(name=f"{rent.limit}: a limit raised by {_RAISED - 1:.0%}", overrides=raised)
     yield from _unpublished(demand, plan)
 
 
-def _unpublished(demand: Demand, plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _batch(groups: Sequence[ScenarioTenants]) -> Pull:
+    """Work that may wait goes to the providers' batch interfaces: limits of its own, half the price (OpenAI, Anthropic, Google, 2026)."""
+    overrides: list[str] = []
+    for group in groups:
+        asked = group.demand
+        if asked is None or asked.batch_share == 0:
+            continue
+        for field in ("requests_per_s", "requests_per_s_each"):
+            if (rate := getattr(asked, field)) is not None:
+                overrides += [f"tenants.{group.name}.demand.{field}={rate * (1 - asked.batch_share):g}"]
+        overrides += [f"tenants.{group.name}.demand.batch_share=0"]
+    return Pull(name="deferrable work as batches, at half price and beside the limits", overrides=tuple(overrides), paid_share=_BATCH_PRICE)
+
+
+def _unpublished(demand: Demand, plan: Plan) -> Iterator[Pull]:
     """Limits that the catalogue has from nobody who knows, at half of what it assumes."""
     options = demand.reach.options
     for figure in options.loaded.assumptions:
@@ -250,7 +284,7 @@ def _unpublished(demand: Demand, plan: Plan) -> Iterator[tuple[str, tuple[str, .
             account = _account(demand, row, plan.states[row])
             if plan.counts[row] and any(limit.model_class == figure.subject for limit in account.limits):
                 words = f"{entry.name}: unpublished limits of {figure.subject} at half"
-                yield words, _limits(entry.name, account, figure.subject, None, _HALF)
+                yield Pull(name=words, overrides=_limits(entry.name, account, figure.subject, None, _HALF))
 
 
 def _scaled(demand: Demand, plan: Plan, row: int, name: str, factor: float) -> tuple[str, ...]:

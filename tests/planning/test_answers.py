@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.platforms import written
 from forge1sim.ask import Ask
-from forge1sim.planning.answers import Answers, answers_of, as_json, difference
+from forge1sim.planning.answers import Answers, answers_of, as_json, difference, try_levers
 from forge1sim.planning.bound import arrived_per_day, draws_of
 from forge1sim.planning.cash import cash
 from forge1sim.planning.options import Options, Plan
@@ -87,6 +87,22 @@ def test_levers_are_ranked_and_smaller_reservations_help_where_they_are_what_fil
     assert by_name["max_tokens"].difference.proven
     assert by_name["max_tokens"].difference.usd_per_month < 0
     assert by_name["ours"].difference.usd_per_month < 0
+
+
+def test_deferrable_work_as_batches_costs_half_and_leaves_the_limits(tmp_path: Path) -> None:
+    """Half of the work may wait; what is left fits, so nothing is refused, and batches are paid at half of what their answers cost."""
+    given = scenario()
+    given["tenants"][0]["demand"] |= {"batch_share": 0.5, "requests_per_s": 0.2}
+    given["accounts"][0]["limits"][0]["limit"] = 1_000_000
+    ask = Ask(scenario=str(written(tmp_path, given)))
+    options = Options(ask.load())
+    draws, demand = draws_of(Reach(options), SEEDS)
+    prices = prices_of(options.loaded, arrived_per_day(draws))
+    simulator = Simulator(ask=ask, options=options, prices=prices, confidence=0.95, backend="serial")
+    best = simulator([Plan(counts=(2,), states=(0,))], SEEDS)[0]
+    (lever,) = [one for one in try_levers(demand, best, simulator, SEEDS, ((),)) if one.name.startswith("deferrable")]
+    assert lever.difference.usd_per_month == pytest.approx(-best.tokens_usd / 4, rel=0.15)
+    assert lever.keeps_promises
 
 
 def test_what_the_same_days_do_not_tell_apart_has_no_proven_value() -> None:
