@@ -61,6 +61,7 @@ class Sums(Protocol):
     attempts: int
     errors: int
     cost_nano_usd: int
+    recent_per_s: float
     latency_us: tuple[int, ...] | None
     moments: Sequence[Moment]
     tenants: Sequence[Tenant]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from live_adapter.tables import ATTEMPTS, LedgerError, demand_there, missing_tables
 
 SAMPLE = 50_000
+MINUTE_US = 60_000_000
 BUCKETS = 60
 QUANTILES = (50, 95, 99)
 _SERVED = "served"
@@ -68,6 +69,7 @@ class Sums:
     attempts: int
     errors: int
     cost_nano_usd: int
+    recent_per_s: float                                 # requests that were sent for the first time, in the last minute of the ledger
     latency_us: tuple[int, ...] | None
     moments: tuple[Moment, ...]
     tenants: tuple[TenantSums, ...]
@@ -126,7 +128,7 @@ def _sums(connection: sa.Connection, span_us: int, in_time_us: int) -> Sums | No
     return Sums(
         from_us=from_us, to_us=to_us, width_us=width_us, stride=stride, attempts=attempts,
         errors=sum(moment.errors for moment in moments), cost_nano_usd=sum(int(row[3]) for row in counted.values()),
-        latency_us=_quantiles(connection, sampled, sa.literal(0).label("bucket")).get(0), moments=moments,
+        recent_per_s=_recent_per_s(connection, to_us), latency_us=_quantiles(connection, sampled, sa.literal(0).label("bucket")).get(0), moments=moments,
         tenants=_tenants(connection, inside, sampled, in_time_us),
         accounts={str(name): (int(count), int(errors), int(spent) / seen_us) for name, count, errors, spent in accounts},
         statuses={str(name): int(count) for name, count in statuses},
@@ -135,6 +137,15 @@ def _sums(connection: sa.Connection, span_us: int, in_time_us: int) -> Sums | No
 
 def _first(connection: sa.Connection, from_us: int) -> int:
     return int(connection.execute(sa.select(sa.func.min(ATTEMPTS.c.sent_us)).where(ATTEMPTS.c.sent_us >= from_us)).scalar_one())
+
+
+def _recent_per_s(connection: sa.Connection, to_us: int) -> float:
+    """Over the last minute, or since the first attempt if that is less long ago."""
+    at = ATTEMPTS.c
+    count, first_us = connection.execute(
+        sa.select(sa.func.sum(sa.case((at.attempt == 1, 1), else_=0)), sa.func.min(at.sent_us)).where(at.sent_us >= to_us - MINUTE_US)
+    ).one()
+    return int(count) / (max(1_000_000, to_us - int(first_us)) / 1e6)
 
 
 def _quantiles(connection: sa.Connection, where: sa.ColumnElement[bool], bucket: sa.Label[Any]) -> dict[int, tuple[int, ...]]:

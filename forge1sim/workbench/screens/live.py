@@ -44,9 +44,7 @@ def heads(found: live.Look) -> None:
     sums, gateway = found.ledger, found.gateway
     told: list[tuple[str, str]] = []
     if sums is not None:
-        last = [moment for moment in sums.moments[-7:-1] if moment.attempts]
-        rate = sum(moment.attempts for moment in last) / (6 * sums.width_us / 1e6)
-        told += [("Attempts per s, of late", short(rate))]
+        told += [("Requests per s", short(sums.recent_per_s))]
         if sums.latency_us is not None:
             told += [(f"Latency {name}", seconds(value / 1e6)) for name, value in zip(live.QUANTILES, sums.latency_us, strict=True)]
         told += [("Not served", f"{sums.errors / max(1, sums.attempts):.2%}"), ("Spent", f"${sums.cost_nano_usd / 1e9:,.4f}")]
