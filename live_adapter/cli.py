@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from live_adapter.billing import commands as billing
+
 if TYPE_CHECKING:
     from live_adapter.making import Planned
 
@@ -132,6 +134,11 @@ def fold_ledger(
     if csv is not None:
         with csv.open("w", encoding="utf-8", newline="") as file:
             ledger.write_csv(file)
+
+
+gateway.command("invoice")(billing.invoice)
+gateway.command("focus")(billing.focus)
+gateway.command("reconcile")(billing.reconcile)
 
 
 @emulator.callback()

@@ -20,7 +20,12 @@ class Fact(NamedTuple):
 
 
 class Keeper(Protocol):
-    """Keeps what happened. Nothing is acknowledged to a client before `settle` says that it would survive the end of this process."""
+    """Keeps what happened. Nothing is acknowledged to a client before `settle` says that it would survive the end of this process.
+
+    `error` says why it cannot be kept now; None where it can.
+    """
+
+    error: str | None
 
     def keep(self, kept: Kept) -> None:
         """Take over rows of log and inputs."""
@@ -40,6 +45,8 @@ class Keeper(Protocol):
 
 class NoKeeper:
     """Keeps nothing."""
+
+    error: str | None = None
 
     def keep(self, kept: Kept) -> None:
         """Let it go."""

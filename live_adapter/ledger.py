@@ -6,7 +6,7 @@ Money is whole nano-USD. SQLite by default; PostgreSQL by address.
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,31 +15,14 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 
-from live_adapter.errors import LiveError
+from live_adapter.billing.terms import Price, Terms, terms_of_head
 from live_adapter.journal import FACTS, HEAD, LOG, Frame, read_journal
+from live_adapter.tables import ATTEMPTS, METADATA, PRICES, PROVIDERS, LedgerError, demand_there, missing_tables
 from policies.log import CANCEL, COMPLETE, DISPATCH, LOW_32, PREEMPTED, REFUSAL_NAMES, REFUSED, REJECT
 
 _MOST_ROWS = 2_000
 _DATABASES = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_METADATA = sa.MetaData()
-ATTEMPTS = sa.Table(
-    "attempts", _METADATA,
-    sa.Column("run_us", sa.BigInteger, primary_key=True), sa.Column("request", sa.BigInteger, primary_key=True),
-    sa.Column("attempt", sa.Integer, primary_key=True),
-    sa.Column("tenant", sa.String, nullable=False, index=True), sa.Column("tier", sa.String, nullable=False),
-    sa.Column("model", sa.String, nullable=False), sa.Column("account", sa.String, nullable=False),
-    sa.Column("sent_us", sa.BigInteger, nullable=False, index=True), sa.Column("ended_us", sa.BigInteger, nullable=False),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("input_tokens", sa.BigInteger, nullable=False), sa.Column("cached_tokens", sa.BigInteger, nullable=False),
-    sa.Column("output_tokens", sa.BigInteger, nullable=False), sa.Column("cost_nano_usd", sa.BigInteger, nullable=False),
-    sa.Column("http_status", sa.Integer), sa.Column("first_token_us", sa.BigInteger), sa.Column("cache_write_tokens", sa.BigInteger),
-    sa.Column("reasoning_tokens", sa.BigInteger),
-)  # fmt: skip
 _WIRE = ("http_status", "first_token_us", "cache_write_tokens", "reasoning_tokens")
-
-
-class LedgerError(LiveError):
-    """A ledger that cannot be opened or written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +37,40 @@ class _Sent:
 class Ledger:
     """One database. `url` is SQLAlchemy's, such as `sqlite:///ledger.db`. Raises LedgerError."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, make: bool = True) -> None:
         try:
             self._engine = sa.create_engine(url)
             self._insert: Any = _DATABASES[self._engine.dialect.name]
-            _METADATA.create_all(self._engine)
+            if make:
+                METADATA.create_all(self._engine)
         except KeyError:
             raise LedgerError(f"{sa.make_url(url).drivername}: not one of {', '.join(_DATABASES)}") from None
         except (sa.exc.ArgumentError, sa.exc.SQLAlchemyError, ImportError) as error:
             raise LedgerError(f"the ledger cannot be opened: {str(error).splitlines()[0]}") from error
 
+    @classmethod
+    def existing(cls, url: str) -> "Ledger":
+        """A ledger to read from: one that is not there is an error, not an empty one. Raises LedgerError."""
+        demand_there(url)
+        ledger = cls(url, make=False)
+        if missing := missing_tables(ledger.engine):
+            raise LedgerError(f"the ledger has no table {missing[0]!r}: fold its journal again (`forge1sim gateway ledger`)")
+        return ledger
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for those who ask it for sums of their own."""
+        return self._engine
+
     def fold(self, folder: Path) -> int:
         """Take over what a journal holds; returns how many attempts of it have ended. Raises JournalError or LedgerError."""
         fold, count = _Fold(), 0
+        runs: set[int] = set()
         try:
             for frame in read_journal(folder):
+                if frame.kind == HEAD and frame.head["start_us"] not in runs:
+                    runs.add(frame.head["start_us"])
+                    self._write_terms(terms_of_head(frame.head))
                 rows, facts = fold.take(frame)
                 count += len(rows)
                 self._write(rows, facts)
@@ -76,11 +78,25 @@ class Ledger:
             raise LedgerError(f"the ledger cannot be written: {str(error).splitlines()[0]}") from error
         return count
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """All attempts, by when they were sent."""
+    def terms(self) -> Terms:
+        """Prices and providers of all runs folded in, for `live_adapter.billing`."""
+        with self._engine.connect() as connection:
+            prices = {(run, model): Price(*per_1m) for run, model, *per_1m in connection.execute(sa.select(PRICES))}
+            providers = {(run, account): provider for run, account, provider in connection.execute(sa.select(PROVIDERS))}
+        return Terms(prices=prices, providers=providers)
+
+    def span_us(self) -> tuple[int, int] | None:
+        """When the first attempt was sent, and the last; None of an empty ledger."""
+        with self._engine.connect() as connection:
+            first, last = connection.execute(sa.select(sa.func.min(ATTEMPTS.c.sent_us), sa.func.max(ATTEMPTS.c.sent_us))).one()
+        return None if first is None else (int(first), int(last))
+
+    def rows(self, from_us: int = 0, to_us: int = 2**62) -> Iterator[dict[str, Any]]:
+        """The attempts sent in [from, to), by when they were sent."""
         order = (ATTEMPTS.c.sent_us, ATTEMPTS.c.run_us, ATTEMPTS.c.request, ATTEMPTS.c.attempt)
         with self._engine.connect().execution_options(yield_per=_MOST_ROWS) as connection:
-            for row in connection.execute(sa.select(ATTEMPTS).order_by(*order)).mappings():
+            asked = sa.select(ATTEMPTS).where(ATTEMPTS.c.sent_us >= from_us, ATTEMPTS.c.sent_us < to_us)
+            for row in connection.execute(asked.order_by(*order)).mappings():
                 yield dict(row)
 
     def spent_nano_usd(self, by: str, from_us: int = 0, to_us: int = 2**62) -> dict[str, int]:
@@ -95,6 +111,13 @@ class Ledger:
         writer = csv.DictWriter(file, [column.name for column in ATTEMPTS.columns])
         writer.writeheader()
         writer.writerows(self.rows())
+
+    def _write_terms(self, terms: Terms) -> None:
+        prices = [{"run_us": run, "model": model, **asdict(price)} for (run, model), price in terms.prices.items()]
+        providers = [{"run_us": run, "account": account, "provider": name} for (run, account), name in terms.providers.items()]
+        with self._engine.begin() as connection:
+            for table, rows in ((PRICES, prices), (PROVIDERS, providers)):
+                connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
 
     def _write(self, rows: list[dict[str, Any]], facts: list[dict[str, Any]]) -> None:
         if not rows and not facts:

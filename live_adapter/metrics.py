@@ -13,6 +13,13 @@ def exposed(pool: Pool, replica: Replica | None = None) -> bytes:
         *_gauge("forge1sim_requests_in_system", "Requests that have come and not ended.", [("", int(pulse["in_system"]))]),
         *_gauge("forge1sim_requests_waiting", "Requests in a queue.", [("", int(pulse["waiting"]))]),
         *_gauge("forge1sim_requests_in_flight", "Attempts under way.", [("", int(pulse["in_flight"]))]),
+        *_gauge("forge1sim_queue_requests", "Requests in a queue, by tier.", [
+            (f'{{tier="{_safe(tier.name)}"}}', int(state.tenants["waiting"][state.tenants["tier"] == row].sum()))
+            for row, tier in enumerate(pool.site.bundle.tiers)
+        ]),
+        *_gauge("forge1sim_journal_blocked", "1 while the journal cannot be written, as with the disk full: answers wait.", [
+            ("", int(pool.is_blocked))
+        ]),
         *_counter("forge1sim_requests_total", "Requests that have come.", [("", int(pulse["arrived"]))]),
         *_counter("forge1sim_attempts_total", "Attempts by how they ended.", [
             (f'{{account="{_safe(layout.accounts[account].name)}",outcome="{outcome}"}}', count)

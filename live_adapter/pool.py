@@ -172,6 +172,11 @@ class Pool:
         await self.upstream.close()
 
     @property
+    def is_blocked(self) -> bool:
+        """Nothing can be kept now, as with the disk full: answers wait."""
+        return self._keeper.error is not None
+
+    @property
     def under_way(self) -> int:
         """Calls that have come and not ended."""
         return len(self._going)

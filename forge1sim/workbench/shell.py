@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from forge1sim.errors import Forge1Error
-from forge1sim.workbench import session
+from forge1sim.workbench import live, session
 from forge1sim.workbench.show import trouble
 from policies.errors import PoliciesError
 
@@ -49,12 +49,15 @@ PAGES = (
     Page("tenant", "Understand", "Tenant", ":material/person:", visible=False),
     Page("plan", "Decide", "Plan", ":material/shopping_cart:"),
     Page("tune", "Decide", "Tune", ":material/auto_awesome:"),
+    Page("live", "Watch", "Live", ":material/monitor_heart:"),
     Page("library", "Keep", "Library", ":material/inventory_2:"),
 )
 
 
-def show() -> None:
-    """Draw the page that the address names."""
+def show(looking: live.Looking | None = None) -> None:
+    """Draw the page that the address names. `looking` is how the Live page looks at a gateway."""
+    if looking is not None:
+        live.provide(looking)
     st.set_page_config(page_title="Forge1 Sim", page_icon=_ICON, layout="wide")
     st.logo(_LOGO, size="large", icon_image=_ICON)
     st.html(_CALM)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from live_adapter.billing import focus
 from live_adapter.billing.charges import Attempt
-from live_adapter.ledger import ATTEMPTS
+from live_adapter.tables import ATTEMPTS
 
 _MOST_ROWS = 10_000
 # The smallest digit is a nano-USD per million tokens, for one token.

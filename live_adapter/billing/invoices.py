@@ -96,7 +96,7 @@ def invoices(attempts: Iterable[Attempt], terms: Terms, month: str, allocation: 
 
 def write_invoice_csv(path: Path, found: Iterable[Invoice]) -> int:
     """A row for each line of each invoice; returns how many. Raises OSError."""
-    return write_csv(path, INVOICE_COLUMNS, (row for invoice in found for row in _rows(invoice)))
+    return write_csv(path, INVOICE_COLUMNS, (row for invoice in found for row in invoice_rows(invoice)))
 
 
 def invoice_html(invoice: Invoice, *, issuer: str) -> str:
@@ -158,7 +158,8 @@ def _invoice(month: str, tenant: str, account: _Account, allocation: Allocation 
     return Invoice(month=month, tenant=tenant, lines=tuple(lines), ended=tuple(ended))
 
 
-def _rows(invoice: Invoice) -> Iterator[Mapping[str, object]]:
+def invoice_rows(invoice: Invoice) -> Iterator[Mapping[str, object]]:
+    """A row for each line, by INVOICE_COLUMNS; amounts are decimal USD, to the nano."""
     for line in invoice.lines:
         values = (invoice.month, invoice.tenant, line.item, line.kind, line.quantity, line.unit, _price(line), written(line.cost_nano_usd))
         yield dict(zip(INVOICE_COLUMNS, values, strict=True))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from live_adapter.billing.errors import BillingError
 from live_adapter.journal import HEAD, read_journal
@@ -36,13 +37,13 @@ class Terms:
     def price(self, run_us: int, model: str) -> Price:
         """Raises BillingError if it is not known: nothing is billed at a price that is not."""
         if (run_us, model) not in self.prices:
-            raise BillingError(f"no price of model {model!r} in the run that began at {run_us} us: read the terms from its journal")
+            raise BillingError(f"no price of model {model!r} in the run that began at {run_us} us: fold its journal again")
         return self.prices[run_us, model]
 
     def provider(self, run_us: int, account: str) -> str:
         """Raises BillingError if it is not known."""
         if (run_us, account) not in self.providers:
-            raise BillingError(f"no account {account!r} in the run that began at {run_us} us: read the terms from its journal")
+            raise BillingError(f"no account {account!r} in the run that began at {run_us} us: fold its journal again")
         return self.providers[run_us, account]
 
     def __or__(self, other: "Terms") -> "Terms":
@@ -67,6 +68,11 @@ def read_terms(folder: Path) -> Terms:
     for frame in read_journal(folder):
         if frame.kind == HEAD and frame.head["start_us"] not in known:
             known.add(frame.head["start_us"])
-            found |= terms_of(frame.head["start_us"], Platform.model_validate(frame.head["platform"], strict=False))
+            found |= terms_of_head(frame.head)
     return found
+
+
+def terms_of_head(head: Mapping[str, Any]) -> Terms:
+    """The terms of the run that a journal's head tells of."""
+    return terms_of(head["start_us"], Platform.model_validate(head["platform"], strict=False))
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from live_adapter.journal import LOG, read_journal
-from live_adapter.ledger import Ledger, LedgerError
+from live_adapter.ledger import Ledger
+from live_adapter.tables import LedgerError
 from policies import log
 from tests.live_adapter.test_journal import fill
 from tests.live_adapter.test_recordings import record
