@@ -128,7 +128,8 @@ def _sums(connection: sa.Connection, span_us: int, in_time_us: int) -> Sums | No
     return Sums(
         from_us=from_us, to_us=to_us, width_us=width_us, stride=stride, attempts=attempts,
         errors=sum(moment.errors for moment in moments), cost_nano_usd=sum(int(row[3]) for row in counted.values()),
-        recent_per_s=_recent_per_s(connection, to_us), latency_us=_quantiles(connection, sampled, sa.literal(0).label("bucket")).get(0), moments=moments,
+        recent_per_s=_recent_per_s(connection, to_us),
+        latency_us=_quantiles(connection, sampled, sa.literal(0).label("bucket")).get(0), moments=moments,
         tenants=_tenants(connection, inside, sampled, in_time_us),
         accounts={str(name): (int(count), int(errors), int(spent) / seen_us) for name, count, errors, spent in accounts},
         statuses={str(name): int(count) for name, count in statuses},
