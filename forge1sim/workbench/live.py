@@ -130,7 +130,7 @@ def limits_figure(gateway: Gateway) -> tuple["go.Figure", str]:
     made = _bars([(one, 100 * share) for one, share in fullest], "Used share of the limit (%)")
     made.update_xaxes(range=[0, 100])
     more = f" The {_MOST_BARS} fullest of {len(gateway.limits)} are shown." if len(gateway.limits) > _MOST_BARS else ""
-    return made, f"The fullest limit is {name}, {used:.0%} used at its last use.{more}"
+    return made, f"The fullest limit is {name}, {used:.1%} used at its last use.{more}"
 
 
 def queue_figure(gateway: Gateway) -> tuple["go.Figure", str]:
@@ -191,14 +191,14 @@ def _figure(title: str, *, log: bool = False) -> "go.Figure":
 
     made = go.Figure()
     made.update_layout(
-        height=_HEIGHT, margin={"l": 8, "r": 8, "t": 28, "b": 8}, font={"family": FONT, "size": 13}, hovermode="x unified",
+        height=_HEIGHT, margin={"l": 8, "r": 8, "t": 28, "b": 36}, font={"family": FONT, "size": 13}, hovermode="x unified",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         uirevision="live",
     )  # fmt: skip
-    made.update_xaxes(gridcolor=f"{MUTED}40", title=None)
+    made.update_xaxes(gridcolor=f"{MUTED}40", title=None, automargin=True)
     made.update_yaxes(gridcolor=f"{MUTED}40", title=title, rangemode="tozero", automargin=True)
     if log:
-        made.update_yaxes(type="log", dtick=1, exponentformat="none", tickformat="~g")
+        made.update_yaxes(type="log", nticks=6, exponentformat="none", tickformat="~g")
     return made
 
 
@@ -208,7 +208,7 @@ def _bars(rows: Sequence[tuple[str, float]], title: str) -> "go.Figure":
         x=[value for _, value in rows], y=[label(name) for name, _ in rows], orientation="h", marker_color=GOOD_COLOUR,
         text=[short(value) for _, value in rows], textposition="auto", hoverinfo="skip",
     )
-    made.update_layout(height=70 + _ROW_HEIGHT * len(rows), showlegend=False)
+    made.update_layout(height=90 + _ROW_HEIGHT * len(rows), margin={"t": 8, "b": 56}, showlegend=False)
     made.update_xaxes(title=title)
     made.update_yaxes(title=None, autorange="reversed", type="category")
     return made

@@ -58,6 +58,6 @@ def alerts_of(gateway: Gateway | None, ledger: Sums | None, now_us: int) -> list
         found += [f"Redis away: this gateway goes on {told}." for told in away]
     if gateway is not None and ledger is not None:
         behind_s = (now_us - ledger.to_us) // 1_000_000
-        if behind_s > BEHIND_S and gateway.in_flight > 0:
-            found.append(f"Ledger behind: its newest attempt was sent {behind_s:,} s ago, and the gateway is at work.")
+        if behind_s > BEHIND_S and (gateway.in_flight > 0 or gateway.attempts_total > ledger.run_attempts):
+            found.append(f"Ledger behind: its newest attempt was sent {behind_s:,} s ago, and the gateway has had more since.")
     return found

@@ -66,6 +66,7 @@ class Sums:
     to_us: int
     width_us: int
     stride: int
+    run_attempts: int                                   # of the newest run, whenever they were sent
     attempts: int
     errors: int
     cost_nano_usd: int
@@ -126,9 +127,10 @@ def _sums(connection: sa.Connection, span_us: int, in_time_us: int) -> Sums | No
     statuses = connection.execute(sa.select(at.status, sa.func.count()).where(inside).group_by(at.status))
     seen_us = max(1, min(to_us - from_us, to_us - _first(connection, from_us)))
     return Sums(
-        from_us=from_us, to_us=to_us, width_us=width_us, stride=stride, attempts=attempts,
+        from_us=from_us, to_us=to_us, width_us=width_us, stride=stride, run_attempts=_run_attempts(connection), attempts=attempts,
         errors=sum(moment.errors for moment in moments), cost_nano_usd=sum(int(row[3]) for row in counted.values()),
-        recent_per_s=_recent_per_s(connection, to_us), latency_us=_quantiles(connection, sampled, sa.literal(0).label("bucket")).get(0), moments=moments,
+        recent_per_s=_recent_per_s(connection, to_us),
+        latency_us=_quantiles(connection, sampled, sa.literal(0).label("bucket")).get(0), moments=moments,
         tenants=_tenants(connection, inside, sampled, in_time_us),
         accounts={str(name): (int(count), int(errors), int(spent) / seen_us) for name, count, errors, spent in accounts},
         statuses={str(name): int(count) for name, count in statuses},
@@ -137,6 +139,11 @@ def _sums(connection: sa.Connection, span_us: int, in_time_us: int) -> Sums | No
 
 def _first(connection: sa.Connection, from_us: int) -> int:
     return int(connection.execute(sa.select(sa.func.min(ATTEMPTS.c.sent_us)).where(ATTEMPTS.c.sent_us >= from_us)).scalar_one())
+
+
+def _run_attempts(connection: sa.Connection) -> int:
+    newest = sa.select(sa.func.max(ATTEMPTS.c.run_us)).scalar_subquery()
+    return int(connection.execute(sa.select(sa.func.count()).where(ATTEMPTS.c.run_us == newest)).scalar_one())
 
 
 def _recent_per_s(connection: sa.Connection, to_us: int) -> float:

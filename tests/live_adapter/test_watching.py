@@ -1,6 +1,7 @@
 """What watches a gateway: sums of the ledger against plain counting, alerts, and what is missing, told."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,10 @@ def test_a_ledger_that_lags_behind_a_busy_gateway_is_told_of(tmp_path: Path) -> 
     found, gateway = summed(tmp_path / "l.db", rows(50)), gateway_of(METRICS, "here")
     assert any("Ledger behind" in told for told in alerts_of(gateway, found, found.to_us + 61_000_000))
     assert not any("Ledger behind" in told for told in alerts_of(gateway, found, found.to_us + 30_000_000))
+    idle = replace(gateway, in_flight=0)
+    assert not any("Ledger behind" in told for told in alerts_of(idle, found, found.to_us + 61_000_000))
+    more = replace(idle, attempts_total=found.run_attempts + 1)
+    assert any("Ledger behind" in told for told in alerts_of(more, found, found.to_us + 61_000_000))
 
 
 def test_what_is_missing_is_told_and_nothing_is_made(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def heads(found: live.Look) -> None:
         told += [("Under way", f"{gateway.in_flight:,}"), ("Waiting", f"{gateway.waiting:,}")]
     with st.container(horizontal=True):
         for name, value in told:
-            st.metric(name, value, border=True)
+            st.metric(name, value, border=True, width=160)
 
 
 def from_gateway(gateway: live.Gateway) -> None:
