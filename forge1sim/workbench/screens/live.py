@@ -11,7 +11,7 @@ from forge1sim.workbench.show import column_formats, figure, words
 
 GATEWAY_VARIABLE, LEDGER_VARIABLE = "FORGE1SIM_GATEWAY", "FORGE1SIM_LEDGER"
 SPANS_S = {"5 minutes": 300, "15 minutes": 900, "1 hour": 3_600, "24 hours": 86_400}
-EVERY_S = 5.0
+EVERY_S, MOST_EVERY_S = 5.0, 120.0
 SERVE = "forge1sim gateway serve SCENARIO.yaml --port 8780 --tenant TENANT --journal journal"
 FOLD = "forge1sim gateway ledger journal --url sqlite:///ledger.db"
 
@@ -94,7 +94,6 @@ def from_ledger(sums: live.Sums) -> None:
         st.caption(f"Latency and satisfaction are of one request in {sums.stride:,}; counts and costs are of all.")
 
 
-@st.fragment(run_every=EVERY_S)
 def watch(gateway: str, ledger: str, span_s: int, in_time_s: float) -> None:
     """Look again every few seconds."""
     with st.container(key=session.SO_FAR):
@@ -136,4 +135,7 @@ with st.expander("What to watch", expanded=False):
     )  # fmt: skip
     in_time = st.number_input("An answer is in time within (s)", 0.1, 3_600.0, 10.0, key="in-time", bind="query-params")
 span = st.segmented_control("The last", list(SPANS_S), default="15 minutes", key="span", bind="query-params", required=True)
-watch(gateway_address.strip(), ledger_address.strip(), SPANS_S[str(span)], float(in_time))
+span_s = SPANS_S[str(span)]
+# A longer span takes longer to sum up, and changes less.
+every_s = min(MOST_EVERY_S, max(EVERY_S, span_s / 60))
+st.fragment(watch, run_every=every_s)(gateway_address.strip(), ledger_address.strip(), span_s, float(in_time))
