@@ -135,7 +135,11 @@ class Driver:
 
     def ring(self) -> None:
         """Let timers that fell due happen."""
+        logged = self._pulse[_LOG_COUNT]
         self.tell(NOTHING)
+        if self._pulse[_LOG_COUNT] != logged:
+            # What timers decided is on record only with a row that says how far it went: no input may follow, ever.
+            self.tell(NOTHING, KEPT)
 
     def change(self, number: int, build: Callable[[Bytes], tuple[Bytes, Plugged]]) -> None:
         """Put another bundle in force, which has this number: `build` makes its state of the one so far (`policies.change`)."""

@@ -57,7 +57,7 @@ class Replica:
 
         A window's share that began small would stay so until the window ends.
         """
-        until_s = time.monotonic() + self._terms.ttl_s
+        until_s = time.monotonic() + 2 * self._terms.ttl_s
         while time.monotonic() < until_s:
             try:
                 self.shares_pm = await self._told()

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from live_adapter.errors import LiveConfigError
 from policies.layout import Layout
 
+# A table that is new (Redis has lost its memory, or nobody came before) does not know who has which share: for as long as a lease lasts
+# nobody gets more than they have.
 # A field for each replica: when it expires, and by account the share it may use, and how much it is asked for. What a replica was told to
 # give up counts as its own until it says that it has.
 _RENEW = """
@@ -19,6 +21,12 @@ for at = 1, count do
   demand[at] = tonumber(ARGV[3 + count + at])
 end
 local fields = redis.call('HGETALL', KEYS[1])
+local hold_ms = tonumber(ARGV[4 + 2 * count])
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('SET', KEYS[2], now_ms)
+end
+local grows = now_ms >= tonumber(redis.call('GET', KEYS[2])) + hold_ms
+redis.call('PEXPIRE', KEYS[2], math.max(2 * hold_ms, 2 * ttl_ms, 60000))
 for at = 1, #fields, 2 do
   local name, ends, rest = fields[at], fields[at + 1]:match('^(%d+);(.*)$')
   if tonumber(ends) <= now_ms then
@@ -40,6 +48,7 @@ for at = 1, count do
   local free = 1000 - others[at]
   local share = math.max(0, math.min(target, math.max(using, free)))
   if using <= free and math.abs(target - using) < 50 then share = using end
+  if not grows then share = math.min(share, using) end
   told[at] = share
   kept[at] = math.max(share, using) .. ':' .. asked
 end
@@ -64,9 +73,14 @@ class LeaseStore(Protocol):
 
 
 class RedisLeases:
-    """Leases in Redis, by its address (`redis://host:port/0`, `rediss://` for TLS). Raises LiveConfigError without the library."""
+    """Leases in Redis, by its address (`redis://host:port/0`, `rediss://` for TLS). Raises LiveConfigError without the library.
 
-    def __init__(self, url: str, layout: Layout, replica: str, ttl_s: float, timeout_s: float = 1.0) -> None:
+    For `hold_s` (default: as long as a lease lasts) nobody gets more from a table that is new.
+    """
+
+    def __init__(
+        self, url: str, layout: Layout, replica: str, ttl_s: float, timeout_s: float = 1.0, hold_s: float | None = None
+    ) -> None:  # fmt: skip
         try:
             from redis.asyncio import Redis
             from redis.exceptions import RedisError
@@ -82,11 +96,15 @@ class RedisLeases:
         names = "\0".join(account.name for account in layout.accounts)
         self._key = f"forge1sim:leases:{hashlib.sha256(names.encode()).hexdigest()[:16]}"
         self._replica, self._ttl_ms = replica, round(1000 * ttl_s)
+        self._hold_ms = self._ttl_ms if hold_s is None else round(1000 * hold_s)
 
     async def renew(self, using_pm: Sequence[int], demand: Sequence[int]) -> list[int]:
         """See LeaseStore."""
         try:
-            found = await self._renew(keys=[self._key], args=[self._replica, self._ttl_ms, len(using_pm), *using_pm, *demand])
+            found = await self._renew(
+                keys=[self._key, f"{self._key}:born"],
+                args=[self._replica, self._ttl_ms, len(using_pm), *using_pm, *demand, self._hold_ms],
+            )
         except self._error as error:
             raise OSError(f"Redis: {type(error).__name__}") from None
         return [int(share) for share in found]

@@ -25,16 +25,17 @@ def _fed() -> Any:
 
 @dataclass(frozen=True)
 class FedWorld:
-    """A random platform, requests and answers of this seed, with bundles that change."""
+    """A random platform, requests and answers of this seed, with bundles that change; with `shares` as one of several replicas."""
 
     seed: int
     count: int = 120
+    shares: bool = False
 
     def told(self) -> bytes:
         """The decisions, the inputs as they were kept, the orders, and when the driver asked to be called again."""
         fed, cases = _fed()
         case = cases.make_case(random.Random(self.seed), self.count)
-        driven = fed.Fed(case, random.Random(self.seed))
+        driven = fed.Fed(case, random.Random(self.seed), shares=self.shares)
         recording = driven.run()
         asked = (np.array(driven.next_us), np.array(driven.orders))
         return b"".join(part.tobytes() for part in (recording.log, recording.inputs, *asked))

@@ -35,6 +35,7 @@ NO_RULES = {
 LOADERS = {"build", "layout"}
 MOST_TIMES_SLOWER = 3
 FED = tuple(range(10))
+REPLICAS = (0, 4, 11)
 NOTICED, UNNOTICED, NEVER_CALLED = "noticed", "unnoticed", "never called"
 
 
@@ -73,6 +74,8 @@ def worlds() -> dict[str, Callable[[], World | FedWorld | LearningWorld]]:
         found[subject] = lambda subject=subject: small_world(subject)
     for seed in FED:
         found[f"fed {seed}"] = lambda seed=seed: FedWorld(seed)
+    for seed in REPLICAS:
+        found[f"replica {seed}"] = lambda seed=seed: FedWorld(seed, shares=True)
     for remaining in (0, 500, 50_000):
         found[f"learning {remaining}"] = lambda remaining=remaining: LearningWorld(remaining)
     return found

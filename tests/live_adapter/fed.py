@@ -54,10 +54,11 @@ class Recording:
 
 @dataclass
 class Fed:
-    """Drives one gateway through a case with random answers."""
+    """Drives one gateway through a case with random answers; with `shares` as one of several replicas."""
 
     case: Case
     r: random.Random
+    shares: bool = False
     now_us: int = 0
     answers: list[tuple[int, int, int, int]] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
@@ -72,9 +73,25 @@ class Fed:
 
     def run(self) -> Recording:
         """All requests of the case; then answers, until nobody is left."""
+        self._ask(len(self.case.requests))
+        while self.driver.state.pulse[0]["in_system"] > 0:
+            self._answer_until(self.now_us + 1_000_000)
+            self.driver.ring()
+        self.driver.close()
+        return self._recording()
+
+    def run_until_killed(self, most: int) -> Recording:
+        """At most so many requests; then timers ring, what happened is kept, and nothing more comes."""
+        self._ask(most)
+        self.now_us += self.r.randint(1, 30_000_000)
+        self.driver.ring()
+        self.driver.flush()
+        return self._recording()
+
+    def _ask(self, most: int) -> None:
         if self.r.random() < 0.5:
             self.driver.tell(UNKNOWN)
-        for row in self.case.requests:
+        for row in self.case.requests[:most]:
             self._answer_until(int(row["arrive_us"]))
             self._now_and_then()
             self.driver.tell(
@@ -83,10 +100,8 @@ class Fed:
                 int(row["budget_nano_usd"]),
             )  # fmt: skip
             self.next_us.append(self.driver.next_us)
-        while self.driver.state.pulse[0]["in_system"] > 0:
-            self._answer_until(self.now_us + 1_000_000)
-            self.driver.ring()
-        self.driver.close()
+
+    def _recording(self) -> Recording:
         log, inputs = (np.concatenate([getattr(part, of) for part in self.kept]) for of in ("log", "inputs"))
         return Recording(self.layout, self.bundles, self.case.seed, log, inputs)
 
@@ -136,7 +151,7 @@ class Fed:
             self.driver.tell(UNKNOWN)
         elif chance < 0.055:
             self.driver.tell(ACCOUNT_CAME, self.r.randrange(len(self.layout.accounts)))
-        elif chance < 0.075:
+        elif self.shares and chance < 0.085:
             account, share_pm = self.r.randrange(len(self.layout.accounts)), self.r.choice((0, 250, 600, 1000))
             since_us = self.now_us - self.r.choice((0, 5_000_000, 90_000_000))
             self.driver.tell(SHARE, account, -1, share_pm, self.r.choice((share_pm, 400)), since_us, self.r.choice((share_pm, 250)), 250)

@@ -22,9 +22,18 @@ ENDS = (log.COMPLETE, log.REJECT, log.EXPIRE, log.CANCEL)
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_a_recording_gives_the_same_log_under_every_clock(r: Any) -> None:
-    recording = Fed(make_case(r), r).run()
+    recording = Fed(make_case(r), r, shares=r.random() < 0.5).run()
     for driver in REPLAYS:
         assert np.array_equal(recording.replay(driver), recording.log), driver
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(1, 200))
+def test_what_timers_decided_is_on_record_though_no_input_follows(r: Any, most: int) -> None:
+    """As after `kill -9`: the recording ends with what was kept."""
+    recording = Fed(make_case(r), r, shares=True).run_until_killed(most)
+    for driver in REPLAYS:
+        assert recording.replay(driver).tobytes() == recording.log.tobytes()
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

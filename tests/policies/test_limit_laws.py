@@ -62,6 +62,7 @@ class Limiter:
         row["rate"] = row["rate_configured"] = self.amount if in_bucket else 0
         row["stamp_us"] = START_US - START_US % self.window_us
         row["window_us"], row["growth_pm"], row["scale_pm"] = self.window_us, self.growth_pm, 1000
+        row["share_pm"] = 1000
         row["log_size"], row["grid_us"] = self.amount, 0
 
     def take(self, units, now_us):

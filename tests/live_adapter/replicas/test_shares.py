@@ -68,7 +68,7 @@ def test_the_script_in_redis_is_the_same_rule(tmp_path: Path) -> None:
 
     async def run(url: str) -> None:
         r = random.Random(5)
-        stores = [RedisLeases(url, layout, f"r{number}", 60.0) for number in range(4)]
+        stores = [RedisLeases(url, layout, f"r{number}", 60.0, hold_s=0.0) for number in range(4)]
         kept = [[0] * accounts for _ in stores]
         asked = [[0] * accounts for _ in stores]
         using = [[0] * accounts for _ in stores]
@@ -98,7 +98,7 @@ def test_the_lease_of_who_does_not_renew_returns(tmp_path: Path) -> None:
     accounts = len(layout.accounts)
 
     async def run(url: str) -> None:
-        here, lost = RedisLeases(url, layout, "here", 60.0), RedisLeases(url, layout, "lost", 0.3)
+        here, lost = RedisLeases(url, layout, "here", 60.0, hold_s=0.0), RedisLeases(url, layout, "lost", 0.3, hold_s=0.0)
         first = await lost.renew([0] * accounts, [1] * accounts)
         assert first == [WHOLE_PM] * accounts
         assert await here.renew([0] * accounts, [1] * accounts) == [0] * accounts
@@ -108,6 +108,26 @@ def test_the_lease_of_who_does_not_renew_returns(tmp_path: Path) -> None:
         assert await lost.renew([0] * accounts, [1] * accounts) == [WHOLE_PM] * accounts
         await here.close()
         await lost.close()
+
+    with redis_server(tmp_path) as server:
+        asyncio.run(run(server.url))
+
+
+def test_a_redis_that_has_forgotten_gives_nobody_more_until_all_have_told(tmp_path: Path) -> None:
+    layout = lay_out(platform(), 0)
+    accounts = len(layout.accounts)
+
+    async def run(url: str) -> None:
+        stores = [RedisLeases(url, layout, f"r{number}", 60.0, hold_s=0.3) for number in range(3)]
+        held = [250, 250, 500]
+        for store, share in zip(stores, held, strict=True):
+            assert max(await store.renew([share] * accounts, [1000] * accounts)) <= share
+        assert max(await stores[0].renew([250] * accounts, [9000] * accounts)) <= 250
+        await asyncio.sleep(0.4)
+        await stores[2].renew([250] * accounts, [1] * accounts)
+        assert min(await stores[0].renew([250] * accounts, [9000] * accounts)) > 250
+        for store in stores:
+            await store.close()
 
     with redis_server(tmp_path) as server:
         asyncio.run(run(server.url))
